@@ -1,0 +1,131 @@
+data "aws_caller_identity" "current" {}
+
+data "aws_region" "current" {}
+
+data "aws_partition" "current" {}
+
+locals {
+  name = replace(var.prefix, "_", "-")
+
+  account = {
+    id        = data.aws_caller_identity.current.account_id
+    region    = data.aws_region.current.name
+    partition = data.aws_partition.current.partition
+  }
+
+  # Names are worked out here, once, so that the settings document can be given to everything without a circle.
+  buckets = {
+    for purpose in ["landing", "raw", "standardized", "curated", "gold", "ops", "contracts", "artifacts"] :
+    purpose => "${local.name}-${local.account.id}-${purpose}"
+  }
+  databases = {
+    for layer in ["raw", "standardized", "curated", "gold", "ops"] : layer => "${var.prefix}_${layer}"
+  }
+  dynamodb_tables = {
+    for table in ["checkpoints", "locks", "processing_enabled", "idempotency_keys", "file_registry"] :
+    table => "${local.name}-${replace(table, "_", "-")}"
+  }
+  queue_prefix     = "${local.name}-"
+  firehose_name    = "${local.name}-raw"
+  alerts_topic_arn = "arn:${local.account.partition}:sns:${local.account.region}:${local.account.id}:${local.name}-alerts"
+
+  settings = jsonencode({
+    prefix              = var.prefix
+    region              = local.account.region
+    buckets             = local.buckets
+    databases           = local.databases
+    dynamodb_tables     = local.dynamodb_tables
+    firehose_name       = local.firehose_name
+    queue_prefix        = local.queue_prefix
+    alerts_topic_arn    = local.alerts_topic_arn
+    max_payload_columns = var.max_payload_columns
+    topics_per_run      = var.glue.topics_per_run
+    bytes_per_run       = var.glue.gigabytes_per_run * 1024 * 1024 * 1024
+    parallel_topics     = var.glue.parallel_topics
+  })
+}
+
+module "catalog" {
+  source = "../catalog"
+
+  name                    = local.name
+  account                 = local.account
+  buckets                 = local.buckets
+  databases               = local.databases
+  dynamodb_tables         = local.dynamodb_tables
+  topics                  = var.topics
+  settings                = local.settings
+  lake_package            = local.lambda_packages.lake
+  architecture            = var.architecture
+  require_tls             = var.require_tls
+  lifecycle_rules         = var.lifecycle_rules
+  noncurrent_version_days = var.noncurrent_version_days
+  point_in_time_recovery  = var.point_in_time_recovery
+  deletion_protection     = var.deletion_protection
+  force_destroy           = var.force_destroy
+  alerts_topic_arn        = module.observability.alerts_topic_arn
+  log_retention_days      = var.log_retention_days
+  kms_key_arn             = var.kms_key_arn
+}
+
+module "ingest" {
+  source = "../ingest"
+
+  name                  = local.name
+  account               = local.account
+  topics                = var.topics
+  queue_prefix          = local.queue_prefix
+  firehose_name         = local.firehose_name
+  buckets               = { landing = module.catalog.buckets.landing, raw = module.catalog.buckets.raw }
+  raw_database          = module.catalog.databases.raw
+  dynamodb_tables       = { for table in ["idempotency_keys", "file_registry"] : table => local.dynamodb_tables[table] }
+  settings              = local.settings
+  light_package         = local.lambda_packages.light
+  lake_package          = local.lambda_packages.lake
+  architecture          = var.architecture
+  batch_size            = var.queues.batch_size
+  batching_window       = var.queues.batching_window
+  processor_concurrency = var.queues.processor_concurrency
+  max_receive_count     = var.queues.max_receive_count
+  firehose_buffering    = var.firehose_buffering
+  drain_enabled         = var.drain_enabled
+  require_tls           = var.require_tls
+  alerts_topic_arn      = module.observability.alerts_topic_arn
+  log_retention_days    = var.log_retention_days
+  kms_key_arn           = var.kms_key_arn
+}
+
+module "orchestration" {
+  source = "../orchestration"
+
+  name                = local.name
+  account             = local.account
+  buckets             = { for purpose in ["raw", "standardized", "curated", "ops", "contracts", "artifacts"] : purpose => local.buckets[purpose] }
+  databases           = { for layer in ["raw", "standardized", "curated", "ops"] : layer => local.databases[layer] }
+  dynamodb_tables     = { for table in ["checkpoints", "locks", "processing_enabled"] : table => local.dynamodb_tables[table] }
+  settings            = local.settings
+  lake_package        = local.lambda_packages.lake
+  architecture        = var.architecture
+  job_files           = local.job_files
+  glue                = { worker_type = var.glue.worker_type, workers = var.glue.workers, timeout_minutes = var.glue.timeout_minutes }
+  max_concurrent_runs = var.glue.max_concurrent_runs
+  schedule_enabled    = var.schedule_enabled
+  schedule            = var.schedule
+  alerts_topic_arn    = local.alerts_topic_arn
+  log_retention_days  = var.log_retention_days
+  kms_key_arn         = var.kms_key_arn
+}
+
+module "observability" {
+  source = "../observability"
+
+  name              = local.name
+  account           = local.account
+  topics            = var.topics
+  queue_prefix      = local.queue_prefix
+  state_machine_arn = module.orchestration.state_machine_arn
+  alarms_enabled    = var.alarms_enabled
+  alert_emails      = var.alert_emails
+  require_tls       = var.require_tls
+  kms_key_arn       = var.kms_key_arn
+}

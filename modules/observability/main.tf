@@ -1,0 +1,121 @@
+locals {
+  alerts_arn = "arn:${var.account.partition}:sns:${var.account.region}:${var.account.id}:${var.name}-alerts"
+}
+
+resource "aws_sns_topic" "alerts" {
+  #checkov:skip=CKV_AWS_26:The key is the environment's choice, kms_key_arn; checkov sees its empty default
+
+  name              = "${var.name}-alerts"
+  kms_master_key_id = var.kms_key_arn == "" ? null : var.kms_key_arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid       = "AlarmsMayPublish"
+          Effect    = "Allow"
+          Principal = { Service = "cloudwatch.amazonaws.com" }
+          Action    = "sns:Publish"
+          Resource  = local.alerts_arn
+          Condition = { StringEquals = { "aws:SourceAccount" = var.account.id } }
+        },
+        {
+          Sid       = "TheAccountMaySubscribeAndPublish"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:${var.account.partition}:iam::${var.account.id}:root" }
+          Action    = ["sns:Publish", "sns:Subscribe", "sns:GetTopicAttributes", "sns:ListSubscriptionsByTopic"]
+          Resource  = local.alerts_arn
+        },
+      ],
+      !var.require_tls ? [] : [{
+        Sid       = "DenyInsecureTransport"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sns:Publish"
+        Resource  = local.alerts_arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }],
+    )
+  })
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  for_each = var.alert_emails
+
+  topic_arn = aws_sns_topic.alerts.arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+resource "aws_cloudwatch_metric_alarm" "failed_cycles" {
+  count = var.alarms_enabled ? 1 : 0
+
+  alarm_name          = "${var.name}-failed-cycles"
+  alarm_description   = "A cycle of ${var.name} failed, timed out or was stopped. docs/runbook.md says where to look."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+
+  metric_query {
+    id          = "failed"
+    label       = "cycles that did not succeed"
+    expression  = "SUM(METRICS())"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"]
+
+    content {
+      id = lower(metric_query.value)
+
+      metric {
+        namespace   = "AWS/States"
+        metric_name = metric_query.value
+        dimensions  = { StateMachineArn = var.state_machine_arn }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+}
+
+# An alarm reads at most ten metrics, its own sum among them, so nine topics share one: every queue is watched, by few alarms.
+resource "aws_cloudwatch_metric_alarm" "dead_letters" {
+  for_each = var.alarms_enabled ? { for number, topics in chunklist(sort(tolist(var.topics)), 9) : format("%02d", number) => topics } : {}
+
+  alarm_name          = "${var.name}-dead-letters-${each.key}"
+  alarm_description   = "Messages lie in a dead-letter queue of: ${join(", ", each.value)}."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+
+  metric_query {
+    id          = "dead"
+    label       = "messages in dead-letter queues"
+    expression  = "SUM(METRICS())"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = each.value
+
+    content {
+      id    = "q${metric_query.key}"
+      label = metric_query.value
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = "ApproximateNumberOfMessagesVisible"
+        dimensions  = { QueueName = "${var.queue_prefix}${metric_query.value}-dlq" }
+        period      = 300
+        stat        = "Maximum"
+      }
+    }
+  }
+}

@@ -1,0 +1,112 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/mocked" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:mocked" }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:mocked" }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-central-1:123456789012:ledgerlake-test-alerts" }
+  }
+}
+
+variables {
+  name = "ledgerlake-test"
+  account = {
+    id        = "123456789012"
+    region    = "eu-central-1"
+    partition = "aws"
+  }
+
+  topics            = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
+  queue_prefix      = "ledgerlake-test-"
+  state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:ledgerlake-test-cycle"
+}
+
+run "alarms_watch_failed_cycles_and_every_dead_letter_queue" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.failed_cycles) == 1
+    error_message = "Failed cycles must raise an alarm."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for alarm in aws_cloudwatch_metric_alarm.dead_letters : [
+        for query in alarm.metric_query : [for metric in query.metric : metric.dimensions.QueueName]
+      ]
+    ])) == toset([for topic in var.topics : "ledgerlake-test-${topic}-dlq"])
+    error_message = "Every topic's dead-letter queue must be watched."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.dead_letters : length(alarm.metric_query) <= 10])
+    error_message = "CloudWatch takes at most ten metrics in an alarm."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.dead_letters : alarm.alarm_actions == toset([aws_sns_topic.alerts.arn])])
+    error_message = "Alarms go to the alerts topic."
+  }
+}
+
+run "alarms_can_be_left_out" {
+  command = plan
+
+  variables {
+    alarms_enabled = false
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.failed_cycles) == 0 && length(aws_cloudwatch_metric_alarm.dead_letters) == 0
+    error_message = "alarms_enabled = false must leave no alarm."
+  }
+}
+
+run "alerts_are_published_over_tls_only" {
+  command = plan
+
+  assert {
+    condition     = contains([for s in jsondecode(aws_sns_topic.alerts.policy).Statement : s.Sid], "DenyInsecureTransport")
+    error_message = "The topic's policy must deny plain http."
+  }
+
+  assert {
+    condition     = aws_sns_topic.alerts.kms_master_key_id == null && length(aws_sns_topic_subscription.email) == 0
+    error_message = "No key and no subscriber by default."
+  }
+}
+
+run "just_the_tls_statement_can_be_left_out" {
+  command = plan
+
+  variables {
+    require_tls  = false
+    kms_key_arn  = "arn:aws:kms:eu-central-1:123456789012:key/k"
+    alert_emails = ["oncall@example.org"]
+  }
+
+  assert {
+    condition     = [for s in jsondecode(aws_sns_topic.alerts.policy).Statement : s.Sid] == ["AlarmsMayPublish", "TheAccountMaySubscribeAndPublish"]
+    error_message = "require_tls = false must leave the other statements as they are."
+  }
+
+  assert {
+    condition     = aws_sns_topic.alerts.kms_master_key_id == var.kms_key_arn
+    error_message = "The alerts must be encrypted with the given key."
+  }
+
+  assert {
+    condition     = aws_sns_topic_subscription.email["oncall@example.org"].protocol == "email"
+    error_message = "Each address gets a subscription."
+  }
+}

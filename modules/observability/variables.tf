@@ -1,0 +1,61 @@
+variable "name" {
+  description = "What every name begins with, in its hyphen form, such as ledgerlake-dev."
+  type        = string
+  nullable    = false
+}
+
+variable "account" {
+  description = "Where this is deployed: account id, region and partition."
+  type = object({
+    id        = string
+    region    = string
+    partition = string
+  })
+  nullable = false
+}
+
+variable "topics" {
+  description = "The topics whose dead-letter queues are watched."
+  type        = set(string)
+  nullable    = false
+}
+
+variable "queue_prefix" {
+  description = "What a queue's name begins with; the topic follows, and for its dead-letter queue -dlq."
+  type        = string
+  nullable    = false
+}
+
+variable "state_machine_arn" {
+  description = "The state machine whose failures raise an alarm."
+  type        = string
+  nullable    = false
+}
+
+variable "alarms_enabled" {
+  description = "CloudWatch alarms for failed cycles and for messages in dead-letter queues."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "alert_emails" {
+  description = "E-mail addresses that get the alerts; each has to confirm once."
+  type        = set(string)
+  default     = []
+  nullable    = false
+}
+
+variable "require_tls" {
+  description = "Deny publishing that does not come over TLS. Off only where the endpoint itself speaks plain http."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "The KMS key for the alerts; empty leaves them to SNS's own storage."
+  type        = string
+  default     = ""
+  nullable    = false
+}

@@ -1,0 +1,140 @@
+locals {
+  arn_tail    = "${var.account.region}:${var.account.id}"
+  glue_arn    = "arn:${var.account.partition}:glue:${local.arn_tail}"
+  lambda_arn  = "arn:${var.account.partition}:lambda:${local.arn_tail}:function"
+  bucket_arns = { for purpose, bucket in var.buckets : purpose => "arn:${var.account.partition}:s3:::${bucket}" }
+  table_arns = {
+    for purpose, table in var.dynamodb_tables :
+    purpose => "arn:${var.account.partition}:dynamodb:${local.arn_tail}:table/${table}"
+  }
+
+  # The key's use, for every role here that is not a function's own.
+  use_the_key = var.kms_key_arn == "" ? [] : [{
+    Sid      = "UseTheKey"
+    Effect   = "Allow"
+    Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    Resource = var.kms_key_arn
+  }]
+
+  # Steps are retried where Lambda or the network failed them, not where they said no.
+  lambda_retry = [{
+    ErrorEquals = [
+      "Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException",
+      "Lambda.TooManyRequestsException", "TransientError",
+    ]
+    IntervalSeconds = 2
+    MaxAttempts     = 6
+    BackoffRate     = 2
+    JitterStrategy  = "FULL"
+  }]
+  glue_retry = [{
+    ErrorEquals     = ["Glue.ConcurrentRunsExceededException", "Glue.ThrottlingException", "Glue.ResourceNumberLimitExceededException"]
+    IntervalSeconds = 15
+    MaxAttempts     = 20
+    BackoffRate     = 1.5
+    MaxDelaySeconds = 120
+  }]
+}
+
+resource "aws_cloudwatch_log_group" "cycle" {
+  #checkov:skip=CKV_AWS_158:The key is the environment's choice, kms_key_arn; checkov sees its empty default
+
+  # Step Functions needs this beginning, or its access to the group counts towards a small limit.
+  name              = "/aws/vendedlogs/states/${var.name}-cycle"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn == "" ? null : var.kms_key_arn
+}
+
+resource "aws_sfn_state_machine" "cycle" {
+  #checkov:skip=CKV_AWS_284:The execution history and ops.job_run_history tell what happened; a trace would add cost and no answer
+
+  name     = "${var.name}-cycle"
+  role_arn = aws_iam_role.cycle.arn
+
+  definition = templatefile("${path.module}/cycle.asl.json.tftpl", {
+    name                = var.name
+    partition           = var.account.partition
+    alerts_topic_arn    = var.alerts_topic_arn
+    max_concurrent_runs = var.max_concurrent_runs
+    run_timeout_seconds = 60 * (var.glue.timeout_minutes + 15)
+    lambda_retry        = jsonencode(local.lambda_retry)
+    glue_retry          = jsonencode(local.glue_retry)
+    glue_jobs           = { for stage, job in aws_glue_job.this : stage => job.name }
+    lambdas             = { for name, function in module.step : name => function.arn }
+  })
+
+  logging_configuration {
+    log_destination        = "${aws_cloudwatch_log_group.cycle.arn}:*"
+    include_execution_data = true
+    level                  = "ERROR"
+  }
+
+  dynamic "encryption_configuration" {
+    for_each = var.kms_key_arn == "" ? [] : [var.kms_key_arn]
+
+    content {
+      kms_key_id                        = encryption_configuration.value
+      type                              = "CUSTOMER_MANAGED_KMS_KEY"
+      kms_data_key_reuse_period_seconds = 300
+    }
+  }
+
+  depends_on = [aws_iam_role_policy.cycle]
+}
+
+resource "aws_iam_role" "cycle" {
+  name        = "${var.name}-cycle"
+  description = "What a cycle of ${var.name} may do, and nothing else."
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "states.amazonaws.com" }
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account.id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "cycle" {
+  name = "own"
+  role = aws_iam_role.cycle.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid      = "CallSteps"
+          Effect   = "Allow"
+          Action   = ["lambda:InvokeFunction"]
+          Resource = [for name in keys(local.steps) : "${local.lambda_arn}:${var.name}-${replace(name, "_", "-")}"]
+        },
+        {
+          Sid      = "RunJobs"
+          Effect   = "Allow"
+          Action   = ["glue:StartJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun"]
+          Resource = [for stage in keys(local.jobs) : "${local.glue_arn}:job/${var.name}-${stage}"]
+        },
+        {
+          Sid      = "RaiseAlerts"
+          Effect   = "Allow"
+          Action   = ["sns:Publish"]
+          Resource = var.alerts_topic_arn
+        },
+        {
+          # Step Functions' log delivery knows no narrower resource for these.
+          Sid    = "DeliverLogs"
+          Effect = "Allow"
+          Action = [
+            "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",
+            "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups",
+          ]
+          Resource = "*"
+        },
+      ],
+      local.use_the_key,
+    )
+  })
+}

@@ -1,0 +1,230 @@
+mock_provider "aws" {
+  override_during = plan
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/mocked" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:mocked" }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-central-1:123456789012:log-group:mocked" }
+  }
+
+  mock_resource "aws_sfn_state_machine" {
+    defaults = { arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:ledgerlake-test-cycle" }
+  }
+}
+
+variables {
+  name = "ledgerlake-test"
+  account = {
+    id        = "123456789012"
+    region    = "eu-central-1"
+    partition = "aws"
+  }
+
+  buckets = {
+    raw = "t-raw", standardized = "t-standardized", curated = "t-curated", ops = "t-ops", contracts = "t-contracts", artifacts = "t-artifacts"
+  }
+  databases        = { raw = "t_raw", standardized = "t_standardized", curated = "t_curated", ops = "t_ops" }
+  dynamodb_tables  = { checkpoints = "t-checkpoints", locks = "t-locks", processing_enabled = "t-processing-enabled" }
+  settings         = "{}"
+  lake_package     = { bucket = "t-artifacts", key = "lambda/lake.zip", hash = "aGFzaA==" }
+  alerts_topic_arn = "arn:aws:sns:eu-central-1:123456789012:ledgerlake-test-alerts"
+  job_files = {
+    bucket       = "t-artifacts"
+    wheel        = "glue/1/ledgerlake.whl"
+    dependencies = "glue/2/dependencies.gluewheels.zip"
+    scripts      = { standardize = "glue/3/standardize.py", curate = "glue/4/curate.py" }
+  }
+}
+
+run "a_cycle_has_the_states_of_the_design" {
+  command = plan
+
+  assert {
+    condition = toset(keys(jsondecode(aws_sfn_state_machine.cycle.definition).States)) == toset([
+      "PlanCycle", "HasWork", "NothingToDo", "RunStandardized", "CheckCuratedReady", "IsCuratedReady",
+      "SuccessStandardizedOnly", "RunCurated", "Reconcile", "IsBalanced", "SuccessFull", "HandleError", "Failed",
+    ])
+    error_message = "The cycle's states are an agreement (design 3.5)."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, state in jsondecode(aws_sfn_state_machine.cycle.definition).States :
+      name == "HandleError" || try(one(state.Catch).Next, "") == "HandleError" if contains(["Task", "Map"], state.Type)
+    ])
+    error_message = "Every step that can fail must end in HandleError."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.cycle.definition).States.IsCuratedReady.Default == "RunCurated"
+    error_message = "A cycle with failed topics must reach Reconcile, which names them in the alert."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.cycle.definition).States.Failed.Type == "Fail"
+    error_message = "A failed cycle must end as failed."
+  }
+
+  assert {
+    condition = alltrue([
+      for stage in ["RunStandardized", "RunCurated"] :
+      jsondecode(aws_sfn_state_machine.cycle.definition).States[stage].MaxConcurrency == var.max_concurrent_runs
+    ])
+    error_message = "No more Glue runs at a time than max_concurrent_runs."
+  }
+}
+
+run "jobs_run_glue_5_1_with_iceberg_and_the_wheel" {
+  command = plan
+
+  assert {
+    condition     = { for stage, job in aws_glue_job.this : stage => job.name } == { standardize = "ledgerlake-test-standardize", curate = "ledgerlake-test-curate" }
+    error_message = "A job's name is the environment's and the stage."
+  }
+
+  assert {
+    condition = alltrue([
+      for stage, job in aws_glue_job.this :
+      job.glue_version == "5.1"
+      && job.default_arguments["--datalake-formats"] == "iceberg"
+      && job.default_arguments["--extra-py-files"] == "s3://t-artifacts/glue/1/ledgerlake.whl"
+      && job.default_arguments["--additional-python-modules"] == "s3://t-artifacts/glue/2/dependencies.gluewheels.zip"
+      && strcontains(job.default_arguments["--conf"], "spark.sql.catalog.lake.cache-enabled=false")
+      && job.default_arguments["--ledgerlake_settings"] == "{}"
+    ])
+    error_message = "Jobs need Iceberg, the wheel, its dependencies, an uncached catalogue and the settings."
+  }
+
+  assert {
+    condition     = alltrue([for job in aws_glue_job.this : one(job.execution_property).max_concurrent_runs == 5 && job.max_retries == 0])
+    error_message = "The next cycle retries, not Glue, and several runs may go at a time."
+  }
+
+  assert {
+    condition     = length(aws_glue_security_configuration.this) == 0
+    error_message = "Without a key there is no security configuration."
+  }
+}
+
+run "a_job_writes_only_its_own_layers" {
+  command = plan
+
+  assert {
+    condition = {
+      for stage, policy in aws_iam_role_policy.job :
+      stage => one([for s in jsondecode(policy.policy).Statement : s.Resource if s.Sid == "WriteFiles"])
+      } == {
+      standardize = ["arn:aws:s3:::t-standardized/*", "arn:aws:s3:::t-ops/*"]
+      curate      = ["arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
+    }
+    error_message = "standardize writes STANDARDIZED and curate CURATED; both keep their books in OPS."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for policy in aws_iam_role_policy.job : [
+        for s in jsondecode(policy.policy).Statement :
+        !contains(flatten([s.Resource]), "*") || try(s.Condition.StringEquals["cloudwatch:namespace"], "") == "Glue"
+      ]
+    ]))
+    error_message = "A job's role names its resources; only metrics have none, and are bound to Glue's namespace."
+  }
+}
+
+run "a_cycle_may_start_its_steps_and_jobs_and_nothing_else" {
+  command = plan
+
+  assert {
+    condition = one([for s in jsondecode(aws_iam_role_policy.cycle.policy).Statement : s.Resource if s.Sid == "RunJobs"]) == [
+      "arn:aws:glue:eu-central-1:123456789012:job/ledgerlake-test-curate",
+      "arn:aws:glue:eu-central-1:123456789012:job/ledgerlake-test-standardize",
+    ]
+    error_message = "The state machine may run these two jobs."
+  }
+
+  assert {
+    condition     = one([for s in jsondecode(aws_iam_role_policy.cycle.policy).Statement : s.Resource if s.Sid == "RaiseAlerts"]) == var.alerts_topic_arn
+    error_message = "The state machine may publish to the alerts topic."
+  }
+}
+
+run "the_schedule_is_on_every_15_minutes" {
+  command = plan
+
+  assert {
+    condition     = one(aws_scheduler_schedule.cycle).schedule_expression == "rate(15 minutes)" && length(aws_iam_role.schedule) == 1
+    error_message = "Cycles start every 15 minutes by default."
+  }
+}
+
+run "the_schedule_can_be_left_out" {
+  command = plan
+
+  variables {
+    schedule_enabled = false
+  }
+
+  assert {
+    condition     = length(aws_scheduler_schedule.cycle) + length(aws_iam_role.schedule) + length(aws_iam_role_policy.schedule) == 0
+    error_message = "schedule_enabled = false must leave neither schedule nor role."
+  }
+}
+
+run "a_key_is_used_by_jobs_state_machine_and_logs" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/k"
+  }
+
+  assert {
+    condition     = alltrue([for job in aws_glue_job.this : job.security_configuration == one(aws_glue_security_configuration.this).name])
+    error_message = "Jobs must run with the security configuration of the key."
+  }
+
+  assert {
+    condition     = one(aws_sfn_state_machine.cycle.encryption_configuration).kms_key_id == var.kms_key_arn && aws_cloudwatch_log_group.cycle.kms_key_id == var.kms_key_arn
+    error_message = "Executions and their logs must be encrypted with the key."
+  }
+
+  assert {
+    condition = alltrue([
+      for policy in concat(values(aws_iam_role_policy.job), [aws_iam_role_policy.cycle, one(aws_iam_role_policy.schedule)]) :
+      contains([for s in jsondecode(policy.policy).Statement : s.Sid], "UseTheKey")
+    ])
+    error_message = "Every role must be allowed to use the key."
+  }
+}
+
+run "limits_are_checked_before_aws_refuses_them" {
+  command = plan
+
+  variables {
+    glue                = { worker_type = "Standard", workers = 1, timeout_minutes = 0 }
+    max_concurrent_runs = 41
+    schedule            = "hourly"
+  }
+
+  expect_failures = [var.glue, var.max_concurrent_runs, var.schedule]
+}
+
+run "every_job_needs_its_script" {
+  command = plan
+
+  variables {
+    job_files = {
+      bucket       = "t-artifacts"
+      wheel        = "glue/1/ledgerlake.whl"
+      dependencies = "glue/2/dependencies.gluewheels.zip"
+      scripts      = { standardize = "glue/3/standardize.py", load = "glue/4/load.py" }
+    }
+  }
+
+  expect_failures = [var.job_files]
+}

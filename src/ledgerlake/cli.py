@@ -1,0 +1,310 @@
+"""The command line: each command reads its options, calls one function and prints what it says."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
+from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from typer.core import TyperGroup
+
+from ledgerlake import __version__
+from ledgerlake.contracts import ContractError, load
+from ledgerlake.errors import LedgerlakeError
+from ledgerlake.ops import cycle as cycles
+from ledgerlake.ops import demo as demos
+from ledgerlake.ops import errors_view, query, reports, verify
+from ledgerlake.ops import status as statuses
+from ledgerlake.ops.environment import Environment
+from ledgerlake.ops.upload_contract import Contracts
+from ledgerlake.state.file_registry import FileRegistry
+from ledgerlake.state.gate import Gate
+from ledgerlake.tables.lake import Lake
+
+out = reports.console()
+err = reports.console(stderr=True)
+
+
+class KnownErrors(TyperGroup):
+    """Ends a command that fails for a known reason with that reason, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (LedgerlakeError, BotoCoreError, ClientError, FileNotFoundError) as error:
+            err.print(f"[bold red]error:[/] {escape(explain(error))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(1) from error
+
+
+def explain(error: Exception) -> str:
+    """What a known error means to the user, and what to do about it."""
+    if isinstance(error, NoCredentialsError):
+        return f'{error}. For the local environment run: eval "$(make env)"'
+    if isinstance(error, EndpointConnectionError):
+        return f'{error}. Is the environment up (make up), and its address set (eval "$(make env)")?'
+    if isinstance(error, FileNotFoundError):
+        return f'a file is gone: {error}. If it is a table\'s, bring it back: docs/runbook.md, "A cycle failed"'
+    return str(error)
+
+
+app = typer.Typer(cls=KnownErrors, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+cycle_app = typer.Typer(no_args_is_help=True, help="Start cycles and follow them.")
+schema_app = typer.Typer(no_args_is_help=True, help="Check and publish contracts.")
+app.add_typer(cycle_app, name="cycle")
+app.add_typer(schema_app, name="schema")
+
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
+Topics = Annotated[list[str] | None, typer.Option("--topic", "-t", help="Only this topic; may be repeated.")]
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        out.print(f"ledgerlake {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    ctx: typer.Context,
+    env: Annotated[str, typer.Option("--env", envvar="ENV", help="The environment: a folder of envs/.")] = "local",
+    _shown: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Account for every record of an Iceberg lakehouse."""
+    ctx.obj = env
+
+
+def _environment(ctx: typer.Context) -> Environment:
+    return Environment.load(str(ctx.obj))
+
+
+def _gate(environment: Environment) -> Gate:
+    return Gate(environment.dynamodb.Table(environment.settings.dynamodb_tables.processing_enabled))
+
+
+def _contracts(environment: Environment) -> Contracts:
+    return Contracts(environment.s3, environment.settings.buckets.contracts, _gate(environment))
+
+
+@app.command()
+def status(ctx: typer.Context, topic: Topics = None) -> None:
+    """Show each topic's gate, its ledger by identity, and what its last cycle did; ends 1 when one does not balance."""
+    environment = _environment(ctx)
+    found = statuses.status(Lake.connect(environment.settings), _gate(environment), topic or ())
+    out.print(reports.status_table(found))
+    if not all(topic.ledger.balanced for topic in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def errors(
+    ctx: typer.Context,
+    topic: Annotated[str | None, typer.Option("--topic", "-t", help="Only this topic.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many samples per reason.")] = 3,
+    as_json: JSON = False,
+) -> None:
+    """Show the records that failed, wherever they are kept: reasons, counts and samples."""
+    environment = _environment(ctx)
+    lake = Lake.connect(environment.settings)
+    registry = FileRegistry(environment.dynamodb.Table(environment.settings.dynamodb_tables.file_registry))
+    found = errors_view.failures(lake, topic, limit) + errors_view.refused_files(registry, topic, limit)
+    if topic is not None and not found:
+        lake.require_topics([topic])
+    if as_json:
+        typer.echo(json.dumps([failure.as_dict() for failure in found], indent=1))
+    else:
+        out.print(reports.failures_table(found))
+
+
+@app.command("query")
+def query_command(
+    ctx: typer.Context,
+    sql: Annotated[str, typer.Argument(help="One SELECT; tables are <layer>.<table>, e.g. curated.events.")],
+    form: Annotated[str, typer.Option("--format", "-f", help="table, csv or json.")] = "table",
+) -> None:
+    """Answer SQL from the tables as they are now, deletes applied."""
+    if form not in {"table", "csv", "json"}:
+        raise typer.BadParameter("choose table, csv or json", param_hint="--format")
+    rows = query.query(sql, Lake.connect(_environment(ctx).settings))
+    if form == "table":
+        out.print(reports.rows_table(rows))
+    else:
+        typer.echo(reports.rows_text(rows, "csv" if form == "csv" else "json"))
+
+
+@cycle_app.command("start")
+def cycle_start(
+    ctx: typer.Context,
+    topic: Topics = None,
+    wait: Annotated[bool, typer.Option(help="Follow it to its end; ends 1 when it fails.")] = False,
+) -> None:
+    """Start a cycle now."""
+    environment = _environment(ctx)
+    arn = cycles.start(environment.state_machines, environment.outputs.state_machine_arn, topic or ())
+    if wait:
+        _follow(environment, arn)
+    else:
+        out.print(f"started cycle {arn.rsplit(':', 1)[-1]}; follow it with: ledgerlake cycle wait")
+
+
+@cycle_app.command("wait")
+def cycle_wait(
+    ctx: typer.Context, cycle_id: Annotated[str | None, typer.Argument(help="The latest unless given.")] = None
+) -> None:
+    """Follow a cycle to its end; ends 1 when it fails."""
+    environment = _environment(ctx)
+    _follow(environment, _cycle_arn(environment, cycle_id))
+
+
+@cycle_app.command("status")
+def cycle_status(
+    ctx: typer.Context, cycle_id: Annotated[str | None, typer.Argument(help="The latest unless given.")] = None
+) -> None:
+    """Show how a cycle stands, its states and its failures."""
+    environment = _environment(ctx)
+    found = cycles.describe(environment.state_machines, _cycle_arn(environment, cycle_id))
+    out.print(reports.steps_table(found))
+    _explain(environment, found)
+
+
+@cycle_app.command("history")
+def cycle_history(ctx: typer.Context, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
+    """List the latest cycles."""
+    environment = _environment(ctx)
+    machine = environment.outputs.state_machine_arn
+    out.print(reports.cycles_table(cycles.recent(environment.state_machines, machine, limit)))
+
+
+def _cycle_arn(environment: Environment, cycle_id: str | None) -> str:
+    machine = environment.outputs.state_machine_arn
+    if cycle_id:
+        return cycles.execution_arn(machine, cycle_id)
+    latest = cycles.recent(environment.state_machines, machine, 1)
+    if not latest:
+        raise cycles.NoCycle("no cycle has run yet; start one with: ledgerlake cycle start")
+    return latest[0].arn
+
+
+def _follow(environment: Environment, arn: str) -> None:
+    with reports.following(out) as seen:
+        ended = cycles.wait(environment.state_machines, arn, seen=seen)
+    _explain(environment, ended)
+    if not ended.succeeded:
+        raise typer.Exit(1)
+
+
+def _explain(environment: Environment, found: cycles.Cycle) -> None:
+    """Print how a cycle ended; the history knows which topics failed."""
+    failed = not (found.succeeded or found.running)
+    reasons = statuses.failed_topics(Lake.connect(environment.settings), found.cycle_id) if failed else []
+    out.print(reports.cycle_report(found, reasons))
+
+
+@schema_app.command("validate")
+def schema_validate(
+    files: Annotated[list[Path], typer.Argument(help="schema.json files; the folder's name is the topic.")],
+) -> None:
+    """Check contracts without any environment; prints every problem and ends 1 when there is one."""
+    wrong = [file for file in files if not _valid(file)]
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _valid(file: Path) -> bool:
+    try:
+        contract = load(_read(file), file.resolve().parent.name)
+    except ContractError as error:
+        _print_problems(file, error)
+        return False
+    out.print(f"[green]✓[/] {file}: {len(contract.payload_columns)} columns, {len(contract.rules)} rules")
+    return True
+
+
+@schema_app.command("publish")
+def schema_publish(
+    ctx: typer.Context,
+    files: Annotated[list[Path], typer.Argument(help="schema.json files; the folder's name is the topic.")],
+) -> None:
+    """Give contracts to the environment and wait until they are active, or print why not."""
+    texts = {file: _read(file) for file in files}
+    environment = _environment(ctx)
+    contracts = _contracts(environment)
+    failed = False
+    for file, text in texts.items():
+        try:
+            published = contracts.publish(file.resolve().parent.name, text)
+        except ContractError as error:
+            _print_problems(file, error)
+            failed = True
+            continue
+        word = "is active as" if published.changed else "was active already as"
+        out.print(f"[green]✓[/] {published.topic} {word} version {published.version}")
+        if environment.topics and published.topic not in environment.topics:
+            add = "keep the file under schemas/ and apply the environment again"
+            err.print(f"  [yellow]{published.topic} has no queue yet[/]: {add}", highlight=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _print_problems(file: Path, error: ContractError) -> None:
+    err.print(f"[bold red]✗[/] {escape(str(file))}: {len(error.problems)} problem(s)")
+    for problem in error.problems:
+        err.print(f"  [bold]{escape(problem.pointer or '/')}[/] {escape(problem.message)}", highlight=False)
+        err.print(f"    [dim]→ {escape(problem.remedy)}[/]", highlight=False)
+
+
+@app.command("seed")
+def seed_command(
+    ctx: typer.Context,
+    day: Annotated[int, typer.Option(min=1, max=2, help="Which of the demo's two days.")] = 1,
+    fresh: Annotated[bool, typer.Option(help="Give the generated events new ids; else they are sent again.")] = False,
+) -> None:
+    """Send one day of the demo's data: real earthquakes and generated events."""
+    environment = _environment(ctx)
+    with _counting("sending") as sent:
+        total = demos.send_day(environment, day, demos.fresh_run() if fresh else demos.RUN, sent)
+    out.print(f"sent day {day}: " + ", ".join(f"{count:,} {topic}" for topic, count in total.items()))
+
+
+@contextmanager
+def _counting(what: str) -> Iterator[Any]:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda count: progress.advance(task, count)
+
+
+@app.command()
+def demo(ctx: typer.Context) -> None:
+    """Send two days of events through the whole pipeline and print the ledger; ends 1 when it does not balance."""
+    if not demos.run(_environment(ctx), out):
+        raise typer.Exit(1)
+
+
+@app.command("verify")
+def verify_command(
+    ctx: typer.Context,
+    step: Annotated[list[str] | None, typer.Option(help=f"Only this step: {', '.join(verify.STEPS)}.")] = None,
+) -> None:
+    """Prove the deployed pipeline, record by record; ends 1 with what differs."""
+    unknown = sorted(set(step or ()) - set(verify.STEPS))
+    if unknown:
+        raise typer.BadParameter(f"no step {', '.join(unknown)}; steps are {', '.join(verify.STEPS)}")
+    if not verify.run(_environment(ctx), out, step or list(verify.STEPS)):
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

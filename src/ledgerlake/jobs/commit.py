@@ -1,0 +1,137 @@
+"""Each batch once: the lock and the look around a commit, and what its snapshot says (design 5)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pyiceberg.table import Table
+
+from ledgerlake.errors import TerminalError, TransientError
+from ledgerlake.jobs.context import Context
+from ledgerlake.jobs.plan import Pin
+from ledgerlake.state.checkpoints import Checkpoint, Stage
+from ledgerlake.state.locks import Lock
+from ledgerlake.tables import snapshots
+from ledgerlake.tables.history import Outcome, Result
+from ledgerlake.tables.snapshots import Entry
+from ledgerlake.transform.identity import Identity
+
+DONE: dict[Stage, Result] = {"standardize": Result.STANDARDIZED, "curate": Result.CURATED}
+COUNTED = ("in", "standardized", "duplicate", "parse-error", "curated", "superseded", "error", "warned")
+"""The terminal states that a stage's summary counts, each a column rows_… of ops.job_run_history."""
+
+
+class StaleBatch(TransientError):
+    """Another run with a newer fencing token committed to the table: this one must not."""
+
+
+class NothingPinned(TerminalError):
+    """A topic was planned, but its source holds nothing that waits."""
+
+
+class ConservationError(TerminalError):
+    """A batch's parts are not its rows. Nothing was written."""
+
+    def __init__(self, topic: str, whole: Identity, parts: Mapping[str, Identity]) -> None:
+        self.topic, self.whole, self.parts = topic, whole, dict(parts)
+        told = ", ".join(f"{name} {part}" for name, part in parts.items())
+        super().__init__(f"{topic}: the batch {whole} is not the sum of its parts: {told}")
+
+
+def once(
+    context: Context,
+    topic: str,
+    stage: Stage,
+    pin: Pin,
+    target: Callable[[], Table],
+    process: Callable[[Checkpoint, Lock], Entry],
+) -> Outcome:
+    """Under the topic's lock, bring its pinned batch into the target table unless it is there, then mark it done.
+
+    `target` loads the table anew at each call: only what is read under the lock says whether the batch is there.
+    Raises LockHeld, CheckpointMoved, NothingPinned, and whatever `process` raises.
+    """
+    started = datetime.now(UTC)
+    last = snapshots.last_entry(target())
+    with context.state.locks.acquire(topic, context.cycle_id, last.fencing_token if last else 0) as lock:
+        checkpoint = _pending(context, topic, stage, pin)
+        entry = snapshots.has_batch(target(), checkpoint.batch_id)
+        if entry is None and checkpoint.pending:
+            entry = process(checkpoint, lock)
+        context.state.checkpoints.done(checkpoint)
+    return _outcome(context.cycle_id, checkpoint, entry, started)
+
+
+def _outcome(cycle_id: str, checkpoint: Checkpoint, entry: Entry | None, started: datetime) -> Outcome:
+    """What the commit's own summary says of the batch; no counts where its snapshot has expired since."""
+    summary = entry.summary if entry else {}
+    return Outcome(
+        cycle_id=cycle_id,
+        topic_name=checkpoint.topic,
+        stage=checkpoint.stage,
+        outcome=DONE[checkpoint.stage],
+        batch_id=checkpoint.batch_id,
+        **{
+            f"rows_{name.replace('-', '_')}": int(summary[snapshots.ROWS + name])
+            for name in COUNTED
+            if snapshots.ROWS + name in summary
+        },
+        bytes=int(summary.get("added-files-size", 0)),
+        contract_version=int(summary.get(snapshots.CONTRACT_VERSION, 0)),
+        started_at=started,
+        ended_at=datetime.now(UTC),
+    )
+
+
+def _pending(context: Context, topic: str, stage: Stage, pin: Pin) -> Checkpoint:
+    """The batch to work on; one pinned here and now when its checkpoint was lost since the planning."""
+    checkpoints = context.state.checkpoints
+    before = checkpoints.get(topic, stage)
+    pinned = pin(context.lake, context.state, topic, context.cycle_id, before)
+    if pinned is None:
+        if before is None:
+            raise NothingPinned(f"{topic}: there is nothing to {stage}, and no checkpoint")
+        return before  # this cycle's run was tried before, and was done
+    return checkpoints.attempt(pinned)
+
+
+def require_conserved(topic: str, whole: Identity, parts: Mapping[str, Identity]) -> None:
+    """Raises ConservationError unless the parts are the whole, by count and by the message_ids' hashes."""
+    total = Identity(0, 0, 0)
+    for part in parts.values():
+        total += part
+    if total != whole:
+        raise ConservationError(topic, whole, parts)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What one batch's commit says in its snapshot's summary; `rows` counts it by terminal state."""
+
+    checkpoint: Checkpoint
+    token: int
+    contract_version: int
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+    def properties(self, before: Entry | None) -> dict[str, str]:
+        """The summary's properties; running totals go on from the entry before."""
+        return {
+            snapshots.BATCH_ID: self.checkpoint.batch_id,
+            snapshots.SOURCE_SNAPSHOT_ID: str(self.checkpoint.to_snapshot_id),
+            snapshots.FENCING_TOKEN: str(self.token),
+            snapshots.CONTRACT_VERSION: str(self.contract_version),
+            **{snapshots.ROWS + name: str(count) for name, count in self.rows.items()},
+            **{
+                snapshots.TOTAL + name: str(count + (before.total(name) if before else 0))
+                for name, count in self.rows.items()
+            },
+        }
+
+
+def require_ours(table: Table, lock: Lock) -> Entry | None:
+    """The table's last ledger entry. Raises StaleBatch or LockLost when the batch is another run's by now."""
+    lock.require()
+    last = snapshots.last_entry(table)
+    if last is not None and last.fencing_token > lock.token:
+        raise StaleBatch(f"{'.'.join(table.name())}: token {last.fencing_token} committed, ours is {lock.token}")
+    return last

@@ -1,0 +1,59 @@
+"""What a job works with."""
+
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame, SparkSession
+
+from ledgerlake.contracts import Contract, load
+from ledgerlake.errors import TerminalError
+from ledgerlake.jobs.session import read_range
+from ledgerlake.settings import Settings
+from ledgerlake.state.contracts import read_active
+from ledgerlake.state.gate import Admission
+from ledgerlake.state.store import State
+from ledgerlake.tables.definitions import Layer
+from ledgerlake.tables.lake import Lake
+
+
+class NotAdmitted(TerminalError):
+    """A topic has no contract, or was stopped, since the cycle was planned."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run's lake, state and Spark session, for the cycle it belongs to."""
+
+    lake: Lake
+    state: State
+    spark: SparkSession
+    cycle_id: str
+
+    @property
+    def settings(self) -> Settings:
+        """The environment's settings."""
+        return self.lake.settings
+
+    def own_session(self) -> "Context":
+        """The same context with a session of its own, so that topics worked on side by side do not meet.
+
+        It becomes the calling thread's active session: Iceberg's reader looks catalogues up in that one.
+        """
+        session = self.spark.newSession()
+        session._jvm.SparkSession.setActiveSession(session._jsparkSession)  # type: ignore[union-attr]  # noqa: SLF001
+        return replace(self, spark=session)
+
+    def table(self, layer: Layer, name: str) -> DataFrame:
+        """A table's rows as of now."""
+        return self.spark.table(self.lake.spark_name(layer, name))
+
+    def range(self, layer: Layer, name: str, after: int, to: int) -> DataFrame:
+        """The rows of a table's snapshots (after, to]."""
+        return read_range(self.spark, self.lake.spark_name(layer, name), after, to)
+
+    def contract(self, topic: str) -> tuple[Admission, Contract]:
+        """The topic's contract in force, and its place in the gate. Raises NotAdmitted."""
+        admission = self.state.gate.get(topic)
+        if admission is None or not admission.enabled:
+            raise NotAdmitted(f"{topic} is not to be processed: {admission.reason if admission else 'no contract'}")
+        text = read_active(self.state.s3, self.state.contracts_bucket, admission)
+        return admission, load(text, topic)

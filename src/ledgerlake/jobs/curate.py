@@ -1,0 +1,198 @@
+"""Curate: all standardized batches that wait become current records, superseded ones and errors (design 4.3, 5)."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pyiceberg.table import Table
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F  # noqa: N812
+
+from ledgerlake.contracts import Contract
+from ledgerlake.errors import TerminalError
+from ledgerlake.jobs.commit import Ledger, once, require_conserved, require_ours
+from ledgerlake.jobs.context import Context
+from ledgerlake.jobs.merge import commit_nothing, merge
+from ledgerlake.jobs.plan import pin_curate, waiting
+from ledgerlake.records.casts import VIOLATIONS
+from ledgerlake.records.flatten import Layout
+from ledgerlake.records.paths import pointer
+from ledgerlake.state.checkpoints import Checkpoint
+from ledgerlake.state.locks import Lock
+from ledgerlake.tables import snapshots
+from ledgerlake.tables.definitions import ERRORS, curated
+from ledgerlake.tables.ensure import evolve
+from ledgerlake.tables.history import Outcome
+from ledgerlake.tables.layout import owned_columns
+from ledgerlake.tables.snapshots import Entry
+from ledgerlake.transform.identity import Identity, aggregates
+from ledgerlake.transform.typed import ENVELOPE, FAILING, WARNED, typed
+from ledgerlake.transform.verdicts import VERDICT, Verdict, judged
+
+APPLIED = (Verdict.NEW, Verdict.NEWER)
+
+
+class RuleFailed(TerminalError):
+    """Rows broke a rule whose action is `fail`: nothing was written."""
+
+    def __init__(self, topic: str, counts: dict[str, int]) -> None:
+        self.topic, self.counts = topic, counts
+        told = ", ".join(f"{name} ({count} rows)" for name, count in sorted(counts.items()))
+        super().__init__(f"{topic}: fail rules are broken: {told}")
+
+
+class AuditFailed(TerminalError):
+    """A commit holds other counts than its batch has; the table needs a look before anything is added to it."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """The waiting batches at work, under the contract in force."""
+
+    context: Context
+    checkpoint: Checkpoint
+    contract: Contract
+    contract_version: int
+    batch_ids: list[str]
+    rows: DataFrame
+    layout: Layout
+
+    @property
+    def topic(self) -> str:
+        return self.checkpoint.topic
+
+
+def curate(context: Context, topic: str) -> Outcome:
+    """Bring what waits in STANDARDIZED into CURATED and errors in one commit, and move the checkpoint.
+
+    Raises LockHeld, StaleBatch, ConservationError, RuleFailed, UnreadableRange, and what Spark cannot read or write.
+    """
+    admission, contract = context.contract(topic)
+    return once(
+        context,
+        topic,
+        "curate",
+        pin_curate,
+        lambda: _target(context, contract),
+        lambda pinned, lock: _process(_batch(context, pinned, contract, admission.contract_version), lock),
+    )
+
+
+def _target(context: Context, contract: Contract) -> Table:
+    return context.lake.find("curated", contract.table_name) or evolve(context.lake, curated(contract))
+
+
+def _batch(context: Context, checkpoint: Checkpoint, contract: Contract, version: int) -> _Batch:
+    topic = checkpoint.topic
+    source = context.lake.load("standardized", topic)
+    after, to = checkpoint.from_snapshot_id, checkpoint.to_snapshot_id
+    batch_ids = [entry.batch_id for entry in waiting(source, after, to)]
+    rows = context.range("standardized", topic, 0, to)
+    if after:
+        rows = rows.where(F.col("batch_id").isin(batch_ids))
+    layout = Layout(owned_columns(source), frozenset(pointer(path) for path in contract.json_paths))
+    return _Batch(context, checkpoint, contract, version, batch_ids, rows, layout)
+
+
+def _process(batch: _Batch, lock: Lock) -> Entry:
+    current = batch.context.table("curated", batch.topic)
+    rows = judged(typed(batch.rows, batch.contract, batch.layout), current).persist(StorageLevel.DISK_ONLY)
+    try:
+        parts, warned = _parts(batch, rows)
+        return _commit(batch, rows, parts, warned, lock)
+    finally:
+        rows.unpersist()
+
+
+def _parts(batch: _Batch, rows: DataFrame) -> tuple[dict[Verdict, Identity], int]:
+    """Who is in each part, and how many rows broke a warn rule. Raises ConservationError and RuleFailed."""
+    whole = Identity.read(batch.rows.agg(*aggregates("whole")).collect()[0], "whole")
+    facts = [column for verdict in Verdict for column in aggregates(verdict.value, F.col(VERDICT) == verdict.value)]
+    row = rows.agg(*facts, F.count(F.when(F.size(WARNED) > 0, 1)).alias("$warned_rows"), *_failures(batch)).collect()[0]
+    if broken := {rule: row["$fail_" + rule] for rule in _fail_rules(batch) if row["$fail_" + rule]}:
+        raise RuleFailed(batch.topic, broken)
+    parts = {verdict: Identity.read(row, verdict.value) for verdict in Verdict}
+    require_conserved(batch.topic, whole, {verdict.value: part for verdict, part in parts.items()})
+    return parts, _count(row, "$warned_rows")
+
+
+def _fail_rules(batch: _Batch) -> list[str]:
+    return [rule.name for rule in batch.contract.rules if rule.action == "fail"]
+
+
+def _failures(batch: _Batch) -> list[Column]:
+    return [F.count(F.when(F.array_contains(FAILING, rule), 1)).alias("$fail_" + rule) for rule in _fail_rules(batch)]
+
+
+def _count(row: Row, name: str) -> int:
+    return int(row[name] or 0)
+
+
+def _commit(batch: _Batch, rows: DataFrame, parts: dict[Verdict, Identity], warned: int, lock: Lock) -> Entry:
+    """Errors first, then the one commit to the main table. Raises StaleBatch, LockLost and AuditFailed."""
+    before = require_ours(_target(batch.context, batch.contract), lock)
+    if parts[Verdict.ERROR].rows or batch.checkpoint.attempts > 1:
+        _write_errors(batch, rows, parts[Verdict.ERROR].rows)
+    applied = sum(parts[verdict].rows for verdict in APPLIED)
+    counts = {
+        "in": sum(part.rows for part in parts.values()),
+        "curated": applied,
+        "superseded": sum(parts[verdict].rows for verdict in (Verdict.SUPERSEDED, Verdict.LATE, Verdict.NEWER)),
+        "error": parts[Verdict.ERROR].rows,
+        "warned": warned,
+    }
+    ledger = Ledger(batch.checkpoint, lock.token, batch.contract_version, counts)
+    lock.require()
+    name = batch.context.lake.spark_name("curated", batch.topic)
+    if applied:
+        winners = rows.where(F.col(VERDICT).isin([verdict.value for verdict in APPLIED]))
+        columns = [*ENVELOPE, *(column.name for column in batch.contract.columns)]
+        merge(winners.select(*columns), name, ledger.properties(before))
+    else:
+        commit_nothing(batch.context.table("curated", batch.topic), name, ledger.properties(before))
+    return _audited(batch, applied, parts[Verdict.NEWER].rows)
+
+
+def _audited(batch: _Batch, applied: int, replaced: int) -> Entry:
+    """The commit, after a look at what Iceberg counted in it."""
+    entry = snapshots.has_batch(_target(batch.context, batch.contract), batch.checkpoint.batch_id)
+    if entry is None:
+        raise AuditFailed(f"{batch.topic}: the commit of {batch.checkpoint.batch_id} is not in the table")
+    added = int(entry.summary.get("added-records", "0"))
+    deleted = int(entry.summary.get("added-position-deletes", "0"))
+    if (added, deleted) != (applied, replaced):
+        raise AuditFailed(
+            f"{batch.topic}: snapshot {entry.snapshot_id} added {added} rows and replaced {deleted}, "
+            f"its batch has {applied} and {replaced}"
+        )
+    return entry
+
+
+def _write_errors(batch: _Batch, rows: DataFrame, count: int) -> None:
+    """Put the batches' errors in the place of any that an earlier try left."""
+    name = batch.context.lake.spark_name("curated", ERRORS)
+    # No rows at all are not worth a look at the whole batch.
+    errors = _errors(batch, rows) if count else batch.context.spark.table(name).limit(0)
+    errors.coalesce(1).writeTo(name).overwrite(
+        (F.col("topic_name") == batch.topic) & F.col("batch_id").isin(batch.batch_ids)
+    )
+
+
+def _errors(batch: _Batch, rows: DataFrame) -> DataFrame:
+    """The rows that broke the contract, each with its violations and its whole standardized row."""
+    place = ["batch_id", "message_id"]
+    broken = rows.where(F.col(VERDICT) == Verdict.ERROR.value).select(*place, F.col(VIOLATIONS).alias("violations"))
+    source = batch.rows.drop("_file", "_pos")
+    record = F.to_json(F.struct(*source.columns), {"ignoreNullFields": "true"})
+    return (
+        source.select(*ENVELOPE, record.alias("record"))
+        .join(broken, place)
+        .select(
+            "message_id",
+            F.lit(batch.topic).alias("topic_name"),
+            *("idempotency_key", "publish_time", "violations", "record"),
+            F.lit(batch.contract_version).alias("contract_version"),
+            "batch_id",
+            F.lit(datetime.now(UTC).isoformat()).cast("timestamp").alias("failed_at"),
+        )
+    )

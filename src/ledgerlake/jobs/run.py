@@ -1,0 +1,106 @@
+"""One Glue run: all its topics in one Spark session, several at a time; red when one of them failed (design 1, 3.5)."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import boto3
+
+from ledgerlake.errors import TerminalError
+from ledgerlake.jobs.context import Context
+from ledgerlake.jobs.curate import curate
+from ledgerlake.jobs.session import connect
+from ledgerlake.jobs.standardize import standardize
+from ledgerlake.settings import Settings
+from ledgerlake.state.checkpoints import Stage
+from ledgerlake.state.cycles import Request
+from ledgerlake.state.locks import LockHeld
+from ledgerlake.state.store import State
+from ledgerlake.tables import history
+from ledgerlake.tables.history import Outcome, Result
+from ledgerlake.tables.lake import Lake
+
+logger = logging.getLogger(__name__)
+
+STAGES: dict[Stage, Callable[[Context, str], Outcome]] = {"standardize": standardize, "curate": curate}
+ERROR_CHARACTERS = 2_000
+TOPICS_NAMED = 20
+
+
+class RunFailed(TerminalError):
+    """Some of a run's topics failed; the others are done."""
+
+    def __init__(self, failed: Sequence[Outcome], topics: int) -> None:
+        self.failed = list(failed)
+        lines = [f"{outcome.topic_name}: {outcome.error}" for outcome in failed[:TOPICS_NAMED]]
+        super().__init__("\n".join([f"{len(failed)} of {topics} topics failed", *lines]))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the request says. Arguments: --request <S3 URI>, --ledgerlake_settings <JSON>. Raises RunFailed."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--request", required=True)
+    parser.add_argument("--ledgerlake_settings", required=True)
+    given, _ = parser.parse_known_args(arguments)  # Glue adds arguments of its own
+    settings = Settings.from_json(given.ledgerlake_settings)
+    state = State.connect(
+        settings,
+        boto3.resource("dynamodb", region_name=settings.region, endpoint_url=settings.endpoint_url),
+        boto3.client("s3", region_name=settings.region, endpoint_url=settings.endpoint_url),
+    )
+    request = state.cycles.get_request(given.request)
+    spark = connect(settings, f"ledgerlake {request.stage} {request.cycle_id}")
+    try:
+        run(Context(Lake.connect(settings), state, spark, request.cycle_id), request)
+    finally:
+        spark.stop()
+
+
+def run(context: Context, request: Request) -> list[Outcome]:
+    """Work through the request's topics and record what became of each. Raises RunFailed when one failed."""
+    with ThreadPoolExecutor(max_workers=context.settings.parallel_topics, thread_name_prefix="topic") as pool:
+        outcomes = list(pool.map(lambda topic: _work_on(context, request.stage, topic), request.topics))
+    history.record(context.lake, outcomes)
+    if failed := [outcome for outcome in outcomes if outcome.failed]:
+        raise RunFailed(failed, len(outcomes))
+    return outcomes
+
+
+def _work_on(context: Context, stage: Stage, topic: str) -> Outcome:
+    """One topic, to its outcome: whatever goes wrong with it is its own."""
+    started = datetime.now(UTC)
+    try:
+        outcome = STAGES[stage](context.own_session(), topic)
+    except LockHeld as held:
+        outcome = _ended(context, stage, topic, started, Result.SKIPPED_LOCKED, str(held))
+    except Exception as error:  # the topics beside it must go on; the run ends red
+        logger.exception("%s %s failed", stage, topic)
+        outcome = _ended(context, stage, topic, started, Result.FAILED, cause(error))
+    logger.info("%s %s: %s", stage, topic, outcome.model_dump_json(exclude_none=True))
+    context.state.cycles.put_outcome(outcome)
+    return outcome
+
+
+def cause(error: BaseException) -> str:
+    """An error in a few lines: its type and words, without the stacks that Spark puts after them."""
+    words = str(error).split("\n\tat ")[0].split("\nJVM stacktrace")[0]
+    return f"{type(error).__name__}: {words}"[:ERROR_CHARACTERS]
+
+
+def _ended(context: Context, stage: Stage, topic: str, started: datetime, result: Result, error: str) -> Outcome:
+    checkpoint = context.state.checkpoints.get(topic, stage)
+    return Outcome(
+        cycle_id=context.cycle_id,
+        topic_name=topic,
+        stage=stage,
+        outcome=result,
+        batch_id=checkpoint.batch_id if checkpoint else None,
+        started_at=started,
+        ended_at=datetime.now(UTC),
+        error=error,
+    )

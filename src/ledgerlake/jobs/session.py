@@ -1,0 +1,71 @@
+"""The Spark session of a job: the lakehouse's catalogue, and how its tables are read."""
+
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame, SparkSession
+
+from ledgerlake.settings import Settings
+from ledgerlake.tables.lake import CATALOG
+from ledgerlake.transform.occurrences import PLACE
+
+EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+
+# 2,000 payloads of SQS's greatest size just fit the 2 GiB that one Arrow text column can hold.
+ARROW_ROWS = 2_000
+
+
+def glue_catalog(settings: Settings) -> dict[str, str]:
+    """Spark's configuration of the Glue Data Catalog as the lakehouse's catalogue, with S3 read by Iceberg itself."""
+    catalog = {
+        "catalog-impl": "org.apache.iceberg.aws.glue.GlueCatalog",
+        "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+        "client.region": settings.region,
+        "glue.skip-archive": "true",
+    }
+    if settings.endpoint_url:
+        catalog |= {
+            "glue.endpoint": settings.endpoint_url,
+            "s3.endpoint": settings.endpoint_url,
+            "s3.path-style-access": "true",
+        }
+    return catalog
+
+
+def configuration(catalog: Mapping[str, str]) -> dict[str, str]:
+    """What every session of ours needs; `catalog` are the catalogue's own properties."""
+    prefix = f"spark.sql.catalog.{CATALOG}"
+    return {
+        "spark.sql.extensions": EXTENSIONS,
+        prefix: "org.apache.iceberg.spark.SparkCatalog",
+        # Other sessions and other catalogues commit too: a cached table would not know (design 5).
+        f"{prefix}.cache-enabled": "false",
+        **{f"{prefix}.{name}": value for name, value in catalog.items()},
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "false",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(ARROW_ROWS),
+        "spark.scheduler.mode": "FAIR",
+        # A batch is kept for one second reading only: compressing it would cost more than the bytes it saves.
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",
+        "spark.sql.inMemoryColumnarStorage.batchSize": str(ARROW_ROWS),
+    }
+
+
+def connect(settings: Settings, name: str) -> SparkSession:
+    """The job's session on Glue, or on whatever runs the job in Glue's place."""
+    builder = SparkSession.builder.appName(name)
+    for key, value in configuration(glue_catalog(settings)).items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def read_range(spark: SparkSession, table: str, after: int, to: int) -> DataFrame:
+    """The rows that a table's snapshots (after, to] appended, the whole table as of `to` when `after` is 0.
+
+    Columns: the table's, then _file and _pos, a row's place.
+    """
+    reader = spark.read.format("iceberg")
+    if after:
+        reader = reader.option("start-snapshot-id", after).option("end-snapshot-id", to)
+    else:
+        reader = reader.option("snapshot-id", to)
+    return reader.load(table).select("*", *PLACE)

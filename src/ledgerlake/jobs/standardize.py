@@ -1,0 +1,277 @@
+"""Standardize: a pinned RAW batch becomes rows, parse errors and duplicates, exactly once (design 4.2, 5)."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+from pyiceberg.table import Table
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F  # noqa: N812
+
+from ledgerlake.contracts import Contract
+from ledgerlake.jobs import drift
+from ledgerlake.jobs.commit import Ledger, once, require_conserved, require_ours
+from ledgerlake.jobs.context import Context
+from ledgerlake.jobs.drift import FirstSeen
+from ledgerlake.jobs.plan import pin_standardize
+from ledgerlake.records.flatten import ERROR_CODE, ERROR_MESSAGE, RESCUED, Layout, Owned, claim, discover
+from ledgerlake.records.paths import pointer
+from ledgerlake.state.checkpoints import Checkpoint
+from ledgerlake.state.locks import Lock
+from ledgerlake.tables import snapshots
+from ledgerlake.tables.definitions import PARSE_ERRORS
+from ledgerlake.tables.ensure import add_payload_columns, ensure_contract
+from ledgerlake.tables.history import Outcome
+from ledgerlake.tables.lake import staging
+from ledgerlake.tables.layout import owned_columns
+from ledgerlake.tables.snapshots import Entry
+from ledgerlake.transform.first_seen import first_in_columns, first_rescued
+from ledgerlake.transform.flattened import BAD_PAYLOAD, PAYLOAD, flattened
+from ledgerlake.transform.identity import Identity, aggregates
+from ledgerlake.transform.occurrences import later_copies, within_days, without
+
+SAMPLE_ROWS = 200
+# So many places (about 100 bytes each) go to every worker, which spares the payloads a shuffle.
+FEW_DUPLICATES = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """A pinned batch at work: its rows in RAW, where it goes, and the contract that names its key and json paths."""
+
+    context: Context
+    checkpoint: Checkpoint
+    contract: Contract
+    contract_version: int
+    target: Table
+    raw: DataFrame
+
+    @property
+    def topic(self) -> str:
+        return self.checkpoint.topic
+
+    @property
+    def owned(self) -> Layout:
+        """The columns that paths own already."""
+        return self.layout(owned_columns(self.target))
+
+    @property
+    def contract_pointers(self) -> list[str]:
+        return [pointer(path) for path in self.contract.paths]
+
+    def layout(self, columns: tuple[Owned, ...]) -> Layout:
+        return Layout(columns, frozenset(pointer(path) for path in self.contract.json_paths))
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A batch's three parts: flattened rows and parse errors in one frame, the places of the duplicates beside it."""
+
+    flat: DataFrame
+    layout: Layout
+    rows: Identity
+    errors: Identity
+    duplicates: Identity
+
+
+def standardize(context: Context, topic: str) -> Outcome:
+    """Bring the topic's pinned batch into STANDARDIZED and parse_errors, and move its checkpoint.
+
+    Raises LockHeld, StaleBatch, ConservationError, UnreadableRange, and whatever Spark cannot read or write.
+    """
+    admission, contract = context.contract(topic)
+    return once(
+        context,
+        topic,
+        "standardize",
+        pin_standardize,
+        lambda: _target(context, contract),
+        lambda pinned, lock: _process(context, pinned, contract, admission.contract_version, lock),
+    )
+
+
+def _target(context: Context, contract: Contract) -> Table:
+    table = context.lake.find("standardized", contract.table_name)
+    if table is None:
+        ensure_contract(context.lake, contract)
+        table = context.lake.load("standardized", contract.table_name)
+    return table
+
+
+def _process(context: Context, checkpoint: Checkpoint, contract: Contract, version: int, lock: Lock) -> Entry:
+    topic = checkpoint.topic
+    source = context.lake.load("raw", staging(topic))
+    snapshots.appended(source.metadata, checkpoint.from_snapshot_id, checkpoint.to_snapshot_id)
+    raw = context.range("raw", staging(topic), checkpoint.from_snapshot_id, checkpoint.to_snapshot_id)
+    batch = _Batch(context, checkpoint, contract, version, _target(context, contract), raw)
+    split = _split(batch)
+    try:
+        return _commit(batch, split, lock)
+    finally:
+        split.flat.unpersist()
+
+
+def _split(batch: _Batch) -> _Split:
+    """The batch in its terminal states, conserved. Raises ConservationError."""
+    whole, first, last = _read_batch(batch.raw)
+    # A checkpoint, since a cached frame that reads parse_errors is computed anew when that table is written to.
+    late = _duplicates(batch, first, last).localCheckpoint()
+    duplicates = Identity.read(late.agg(*aggregates("duplicate")).collect()[0], "duplicate")
+    places = F.broadcast(late) if duplicates.rows <= FEW_DUPLICATES else late
+    kept = without(batch.raw, places) if duplicates.rows else batch.raw
+    flat, layout, row = _flatten(batch, kept)
+    rows, errors = Identity.read(row, "good"), Identity.read(row, "bad")
+    parts = {"standardized": rows, "parse errors": errors, "duplicates": duplicates}
+    require_conserved(batch.topic, whole, parts)
+    return _Split(flat, layout, rows, errors, duplicates)
+
+
+def _read_batch(raw: DataFrame) -> tuple[Identity, date, date]:
+    """Who is in the batch, and the first and the last day (UTC) of its publish_times."""
+    days = [F.to_date(bound("publish_time")).alias(name) for name, bound in (("first", F.min), ("last", F.max))]
+    row = raw.agg(*aggregates("raw"), *days).collect()[0]
+    today = datetime.now(UTC).date()
+    return Identity.read(row, "raw"), row["first"] or today, row["last"] or today
+
+
+def _duplicates(batch: _Batch, first: date, last: date) -> DataFrame:
+    """The places of the batch's rows whose message_id came before, in this batch or within the days looked up.
+
+    Parse errors of a batch with the same beginning are leftovers of a try that was never committed: no occurrence.
+    """
+    nearby = within_days(first, last, batch.contract.dedup_window_days)
+    others = F.col("batch_id") != batch.checkpoint.batch_id
+    rows = batch.context.table("standardized", batch.topic).where(nearby & others).select("message_id")
+    errors = batch.context.table("standardized", PARSE_ERRORS).where(
+        (F.col("topic_name") == batch.topic) & nearby & ~_same_start(batch.checkpoint)
+    )
+    return later_copies(batch.raw, rows.unionByName(errors.select("message_id")))
+
+
+def _same_start(checkpoint: Checkpoint) -> Column:
+    """Whether a parse error belongs to this batch, or to one that began where this one does and was never committed."""
+    start = f"{checkpoint.topic}-{checkpoint.from_snapshot_id}"
+    return (F.col("batch_id") >= f"{start}-") & (F.col("batch_id") < f"{start}.")
+
+
+def _flatten(batch: _Batch, kept: DataFrame) -> tuple[DataFrame, Layout, Row]:
+    """The rows flattened into the columns that they and the table have; and who is in them.
+
+    A first pass uses the columns the table has and those it probably gets. Where that guess was not right, a second
+    one flattens again: what a row becomes never depends on the guess.
+    """
+    owned = batch.owned
+    guess = batch.layout((*owned.columns, *_likely(batch, kept)))
+    flat, row = _flattened(batch, kept, guess, guess.columns[len(owned.columns) :])
+    found = _without_column(flat, row, guess.columns[len(owned.columns) :])
+    if not found:
+        return flat, owned, row
+    limit = batch.context.settings.max_payload_columns
+    claimed = drift.claims(owned, batch.contract_pointers, found, kept, limit)
+    final = batch.layout((*owned.columns, *claimed.added))
+    if claimed.added:
+        add_payload_columns(batch.context.lake, batch.topic, claimed.added)
+    drift.log(batch.context.lake, batch.topic, batch.checkpoint.batch_id, claimed)
+    held = {first.pointer for first in found}
+    guessed = {column for column in guess.columns if column.pointer in held} | set(owned.columns)
+    if guessed == set(final.columns):
+        return flat, final, row
+    flat.unpersist()
+    flat, row = _flattened(batch, kept, final, ())
+    return flat, final, row
+
+
+def _flattened(batch: _Batch, kept: DataFrame, layout: Layout, guessed: tuple[Owned, ...]) -> tuple[DataFrame, Row]:
+    """The flattened rows, kept on disk since they are read twice; and who is in them, by good and bad."""
+    bad = F.col(ERROR_CODE).isNotNull()
+    flat = flattened(kept, layout, batch.contract.key_sources).persist(StorageLevel.DISK_ONLY)
+    facts = [
+        *aggregates("good", ~bad),
+        *aggregates("bad", bad),
+        F.count(RESCUED).alias("$rescued"),
+        *first_in_columns(guessed),
+    ]
+    return flat, flat.agg(*facts).collect()[0]
+
+
+def _without_column(flat: DataFrame, row: Row, guessed: tuple[Owned, ...]) -> list[FirstSeen]:
+    """The paths with values that own no column yet."""
+    found = [FirstSeen.read(column.pointer, row[column.name]) for column in guessed if row[column.name] is not None]
+    if row["$rescued"]:
+        found += [FirstSeen.read(path.pointer, path.first) for path in first_rescued(flat, drift.MOST_PATHS).collect()]
+    return found
+
+
+def _likely(batch: _Batch, kept: DataFrame) -> tuple[Owned, ...]:
+    """The columns that the batch probably adds: the contract's, and those of a few rows when the table has none yet."""
+    paths = batch.contract_pointers
+    if not batch.owned.columns:
+        payloads = [row[0] for row in kept.select(PAYLOAD).limit(SAMPLE_ROWS).collect()]
+        paths += discover(pa.array(payloads, pa.string()), batch.owned.json_pointers)
+    added, _ = claim(batch.owned, (), paths, batch.context.settings.max_payload_columns)
+    return added
+
+
+def _commit(batch: _Batch, split: _Split, lock: Lock) -> Entry:
+    """Errors first, then the one commit to the main table. Raises StaleBatch and LockLost."""
+    target = _target(batch.context, batch.contract)
+    before = require_ours(target, lock)
+    if split.errors.rows or batch.checkpoint.attempts > 1:
+        _write_errors(batch, split)
+    ledger = Ledger(
+        batch.checkpoint,
+        lock.token,
+        batch.contract_version,
+        {
+            "in": split.rows.rows + split.errors.rows + split.duplicates.rows,
+            "standardized": split.rows.rows,
+            "duplicate": split.duplicates.rows,
+            "parse-error": split.errors.rows,
+        },
+    )
+    lock.require()
+    _write_rows(batch, split, target, ledger.properties(before))
+    entry = snapshots.has_batch(_target(batch.context, batch.contract), batch.checkpoint.batch_id)
+    assert entry is not None  # noqa: S101 — we have just committed it
+    return entry
+
+
+def _write_errors(batch: _Batch, split: _Split) -> None:
+    """Put the batch's parse errors in the place of any that an earlier try left."""
+    name = batch.context.lake.spark_name("standardized", PARSE_ERRORS)
+    # No rows at all are not worth a look at the whole batch.
+    errors = _parse_errors(batch, split.flat) if split.errors.rows else batch.context.spark.table(name).limit(0)
+    # One file for the topic's few errors, not one per part of the batch.
+    errors.coalesce(1).writeTo(name).overwrite((F.col("topic_name") == batch.topic) & _same_start(batch.checkpoint))
+
+
+def _parse_errors(batch: _Batch, flat: DataFrame) -> DataFrame:
+    return flat.where(F.col(ERROR_CODE).isNotNull()).select(
+        *("message_id", "topic_name", "publish_time", "ingestion_ts"),
+        F.col(BAD_PAYLOAD).alias("json_payload"),
+        F.col(ERROR_CODE).alias("error_code"),
+        F.col(ERROR_MESSAGE).alias("error_message"),
+        F.lit(batch.checkpoint.batch_id).alias("batch_id"),
+        F.lit(datetime.now(UTC).isoformat()).cast("timestamp").alias("failed_at"),
+    )
+
+
+def _write_rows(batch: _Batch, split: _Split, target: Table, properties: dict[str, str]) -> None:
+    """The commit: it replaces the batch's own rows, and fails when another run brought the batch meanwhile."""
+    envelope = ["message_id", "topic_name", "idempotency_key", "publish_time", "ingestion_ts"]
+    good = split.flat.where(F.col(ERROR_CODE).isNull()).select(
+        *envelope,
+        F.lit(batch.checkpoint.batch_id).alias("batch_id"),
+        "attributes",
+        *(F.col(column.name) for column in split.layout.columns),
+        RESCUED,
+    )
+    writer = good.writeTo(batch.context.lake.spark_name("standardized", batch.topic))
+    writer = writer.option("isolation-level", "serializable")
+    current = target.current_snapshot()
+    if current is not None:
+        writer = writer.option("validate-from-snapshot-id", current.snapshot_id)
+    for name, value in properties.items():
+        writer = writer.option(f"snapshot-property.{name}", value)
+    writer.overwrite(F.col("batch_id") == batch.checkpoint.batch_id)

@@ -1,0 +1,1 @@
+"""What a record is: its envelope, its flattening and its casts, as pure functions over text and Arrow (design 4)."""

@@ -1,0 +1,1 @@
+"""The JSON Schema of contracts, as a file."""

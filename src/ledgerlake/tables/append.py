@@ -1,0 +1,51 @@
+"""Rows into a table without Spark: few rows, one commit, tried again when another writer was faster."""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.expressions import BooleanExpression
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.table import Table
+
+from ledgerlake.errors import TransientError
+
+ATTEMPTS = 20
+
+
+class AppendConflict(TransientError):
+    """Other writers committed to the table each time we tried to."""
+
+
+def append(table: Table, rows: Iterable[Mapping[str, Any]], properties: Mapping[str, str] | None = None) -> int:
+    """Append rows (by column name; what a row lacks is NULL) in one commit; returns how many. Raises AppendConflict."""
+    frame = to_arrow(table, rows)
+    if frame.num_rows:
+        _retried(table, lambda: table.append(frame, snapshot_properties=dict(properties or {})))
+    return len(frame)
+
+
+def replace(table: Table, rows: Iterable[Mapping[str, Any]], where: BooleanExpression) -> int:
+    """Put rows in the place of those that match `where`, in one transaction. Raises AppendConflict."""
+    frame = to_arrow(table, rows)
+    _retried(table, lambda: table.overwrite(frame, overwrite_filter=where))
+    return len(frame)
+
+
+def to_arrow(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Rows as Arrow in the table's schema; times are datetimes with a zone, or microseconds since the epoch."""
+    schema = schema_to_pyarrow(table.schema(), include_field_ids=False)
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+
+
+def _retried(table: Table, commit: Callable[[], None]) -> None:
+    for attempt in range(ATTEMPTS):
+        try:
+            return commit()
+        except CommitFailedException:
+            time.sleep(min(0.05 * 2**attempt, 2.0) * random.uniform(0.5, 1.0))  # noqa: S311 — spread, not secrecy
+            table.refresh()
+    raise AppendConflict(f"{'.'.join(table.name())}: {ATTEMPTS} attempts, each time another commit came first")

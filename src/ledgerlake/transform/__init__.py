@@ -1,0 +1,1 @@
+"""DataFrame to DataFrame: what becomes of a batch's rows, without AWS or tables."""

@@ -1,0 +1,65 @@
+"""RAW's rows flattened, by the kernel that every engine uses (design 4.0)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql.types import MapType, StringType, StructField, StructType, TimestampType
+
+from ledgerlake.contracts.model import Attribute, Path
+from ledgerlake.records.flatten import ERROR_CODE, ERROR_MESSAGE, RESCUED, flatten
+from ledgerlake.records.idempotency import idempotency_keys
+from ledgerlake.records.layout import Layout
+
+PAYLOAD = "json_payload"
+BAD_PAYLOAD = "$json_payload"
+"""The bad rows' payload in the flattened frame; a payload may have a json_payload of its own."""
+_ENVELOPE = ("message_id", "topic_name", "idempotency_key", "publish_time", "ingestion_ts", "attributes")
+_READ = (*_ENVELOPE, PAYLOAD)
+_TIMES = frozenset({"publish_time", "ingestion_ts"})
+
+Sources = Sequence[Path | Attribute]
+
+
+def flattened(raw: DataFrame, layout: Layout, key: Sources) -> DataFrame:
+    """One row for each of RAW's rows: its envelope with the resolved idempotency_key, then the payload's columns.
+
+    Columns out: message_id, topic_name, idempotency_key, publish_time, ingestion_ts, attributes, the layout's (text),
+    rescued, $error_code and $error_message (NULL for a good payload), $json_payload (for a bad payload only).
+    """
+    function = partial(_flatten_batches, layout=layout, key=tuple(key))
+    return raw.select(*_READ).mapInArrow(function, _schema(layout))
+
+
+def _schema(layout: Layout) -> StructType:
+    def column(name: str) -> StructField:
+        return StructField(name, TimestampType() if name in _TIMES else StringType())
+
+    return StructType(
+        [
+            *map(column, _ENVELOPE),
+            *(column(owned.name) for owned in layout.columns),
+            StructField(RESCUED, MapType(StringType(), StringType())),
+            *map(column, (ERROR_CODE, ERROR_MESSAGE, BAD_PAYLOAD)),
+        ]
+    )
+
+
+def _flatten_batches(batches: Iterable[pa.RecordBatch], layout: Layout, key: Sources) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield _flatten_batch(batch, layout, key)
+
+
+def _flatten_batch(batch: pa.RecordBatch, layout: Layout, key: Sources) -> pa.RecordBatch:
+    flat = flatten(batch.column(PAYLOAD), layout)
+    envelope = {name: batch.column(name) for name in _ENVELOPE}
+    sources = pa.RecordBatch.from_pydict(
+        {**dict(zip(flat.schema.names, flat.columns, strict=True)), "attributes": envelope["attributes"]}
+    )
+    envelope["idempotency_key"] = idempotency_keys(sources, key, layout, envelope["idempotency_key"])
+    bad = pc.is_valid(flat.column(ERROR_CODE))
+    payload = pc.if_else(bad, batch.column(PAYLOAD), pa.scalar(None, pa.string()))
+    columns = [*envelope.values(), *flat.columns, payload]
+    return pa.RecordBatch.from_arrays(columns, names=[*envelope, *flat.schema.names, BAD_PAYLOAD])

@@ -1,0 +1,59 @@
+"""First by message_id: which of a batch's rows are later copies (design 4.2)."""
+
+from datetime import date, timedelta
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812
+
+FILE = "_file"
+POSITION = "_pos"
+PLACE = (FILE, POSITION)
+"""Where a row lies: Iceberg's name of a row within a snapshot."""
+
+MESSAGE_ID = "message_id"
+
+
+def later_copies(batch: DataFrame, before: DataFrame) -> DataFrame:
+    """The places of the batch's duplicates: every copy but the first of an id, and all whose id was there `before`.
+
+    `batch`: RAW's columns with _file and _pos. `before`: message_id of rows that earlier batches settled. Only ids
+    travel; a payload is looked at where an id has several copies, and then just to hash it. Columns out: _file, _pos,
+    message_id. Grain: one row each.
+    """
+    ids = batch.select(MESSAGE_ID, *PLACE)
+    settled = ids.join(before.select(MESSAGE_ID).distinct(), MESSAGE_ID, "left_semi")
+    several = ids.groupBy(MESSAGE_ID).count().where("count > 1").select(MESSAGE_ID)
+    copies = batch.join(several, MESSAGE_ID, "left_semi")
+    late = not_first(copies).join(before.select(MESSAGE_ID).distinct(), MESSAGE_ID, "left_anti")
+    return settled.select(*PLACE, MESSAGE_ID).unionByName(late.select(*PLACE, MESSAGE_ID))
+
+
+def not_first(rows: DataFrame) -> DataFrame:
+    """All rows but the first of each message_id, by (publish_time, ingestion_ts, source, sha256 of the payload).
+
+    Copies equal in all of that differ in nothing that decides where they end; their place then decides.
+    """
+    order = Window.partitionBy(MESSAGE_ID).orderBy(
+        "publish_time",
+        "ingestion_ts",
+        F.col("source").asc_nulls_first(),
+        F.sha2("json_payload", 256),
+        "idempotency_key",
+        "attributes",
+        *PLACE,
+    )
+    return rows.withColumn("$rank", F.row_number().over(order)).where(F.col("$rank") > 1)
+
+
+def without(rows: DataFrame, places: DataFrame) -> DataFrame:
+    """The rows that are not at these places; payloads stay where they are as long as the places are few."""
+    return rows.join(places.select(*PLACE), list(PLACE), "left_anti")
+
+
+def within_days(first: date, last: date, window_days: int) -> Column:
+    """Whether publish_time lies in the days looked up: from the first to the last, and `window_days` on both sides."""
+    start, end = first - timedelta(days=window_days), last + timedelta(days=window_days + 1)
+    published = F.col("publish_time")
+    return (published >= F.lit(f"{start} 00:00:00+00:00").cast("timestamp")) & (
+        published < F.lit(f"{end} 00:00:00+00:00").cast("timestamp")
+    )

@@ -1,0 +1,81 @@
+"""One Spark session and one AWS (moto) for all functional tests, and a fresh lakehouse for each."""
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from lakehouse import Lakehouse, settings
+from moto.server import ThreadedMotoServer
+from pyspark.sql import SparkSession
+
+from ledgerlake.jobs.session import configuration, glue_catalog
+from ledgerlake.local.jars import ICEBERG, jars
+from ledgerlake.local.java import java_home
+from ledgerlake.settings import LocalSettings
+from ledgerlake.state.store import State
+from ledgerlake.tables.lake import Lake
+
+REGION = "eu-west-1"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": REGION}
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """AWS over HTTP: Spark's Java is not within reach of a patched boto3."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def spark(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    local = LocalSettings.from_env()
+    java = {"JAVA_HOME": str(java_home(local)), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    before = {name: os.environ.get(name) for name in (*CREDENTIALS, *java)}
+    os.environ.update(CREDENTIALS | java)  # Java reads its environment when it starts
+    scratch = tmp_path_factory.mktemp("spark")
+    confs = configuration(glue_catalog(settings("any", REGION, endpoint))) | {
+        "spark.jars": ",".join(map(str, jars(ICEBERG, local))),
+        "spark.sql.shuffle.partitions": "2",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.local.dir": str(scratch / "local"),
+        "spark.sql.warehouse.dir": f"file://{scratch}/hive",
+    }
+    builder = SparkSession.builder.master("local[2]").appName("tests")
+    for name, value in confs.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture
+def bare(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Lakehouse:
+    """A lakehouse without Spark: tables and state only."""
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    chosen = settings(f"t{uuid.uuid4().hex[:8]}", REGION, endpoint)
+    dynamodb = boto3.resource("dynamodb", region_name=REGION, endpoint_url=endpoint)
+    s3 = boto3.client("s3", region_name=REGION, endpoint_url=endpoint)
+    house = Lakehouse(Lake.connect(chosen), State.connect(chosen, dynamodb, s3), None)
+    house.set_up(dynamodb)
+    return house
+
+
+@pytest.fixture
+def lakehouse(spark: SparkSession, bare: Lakehouse) -> Lakehouse:
+    """A lakehouse whose jobs can run."""
+    bare.spark = spark
+    return bare

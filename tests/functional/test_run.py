@@ -1,0 +1,53 @@
+"""A whole run: several topics, one of them in trouble (design 1, 3.5)."""
+
+import pytest
+from lakehouse import Lakehouse, message
+
+from ledgerlake.jobs.plan import plan, plan_curate
+from ledgerlake.jobs.run import RunFailed, run
+from ledgerlake.tables.history import Result
+from ledgerlake.tables.lake import staging
+
+TOPICS = ("apples", "pears")
+
+
+def contract(topic: str) -> dict[str, object]:
+    return {
+        "table_name": topic,
+        "envelope_columns": [{"name": "idempotency_key", "type": "string", "source": "id"}],
+        "payload_columns": [{"name": "weight", "type": "int"}],
+    }
+
+
+def test_a_topic_whose_file_is_gone_fails_alone_and_goes_on_when_it_is_back(lakehouse: Lakehouse) -> None:
+    for topic in TOPICS:
+        lakehouse.publish(contract(topic))
+        lakehouse.land(topic, message("m1", {"id": "k1", "weight": 7}))
+    table = lakehouse.lake.load("raw", staging("pears"))
+    bucket, _, key = next(iter(table.scan().plan_files())).file.file_path.removeprefix("s3://").partition("/")
+    s3 = lakehouse.state.s3
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    s3.delete_object(Bucket=bucket, Key=key)
+
+    planned = plan(lakehouse.lake, lakehouse.state, "cycle-1")
+    with pytest.raises(RunFailed, match="pears"):
+        run(lakehouse.context("cycle-1"), planned.requests[0])
+    curated = plan_curate(lakehouse.lake, lakehouse.state, "cycle-1")
+    assert curated.requests[0].topics == ("apples",)
+    run(lakehouse.context("cycle-1"), curated.requests[0])
+
+    history = {(row["topic_name"], row["stage"]): row for row in lakehouse.rows("ops", "job_run_history")}
+    assert history["apples", "curate"]["outcome"] == Result.CURATED
+    failed = history["pears", "standardize"]
+    assert failed["outcome"] == Result.FAILED
+    assert key.rsplit("/", 1)[-1] in failed["error"]
+
+    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    lakehouse.land("pears", message("m2", {"id": "k2", "weight": 8}))
+    planned = plan(lakehouse.lake, lakehouse.state, "cycle-2")
+    (outcome,) = run(lakehouse.context("cycle-2"), planned.requests[0])
+    assert (outcome.batch_id, outcome.rows_standardized) == (failed["batch_id"], 1)
+    planned = plan(lakehouse.lake, lakehouse.state, "cycle-3")
+    run(lakehouse.context("cycle-3"), planned.requests[0])
+    run(lakehouse.context("cycle-3"), plan_curate(lakehouse.lake, lakehouse.state, "cycle-3").requests[0])
+    assert lakehouse.ids("curated", "pears") == ["m1", "m2"]

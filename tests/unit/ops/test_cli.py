@@ -1,0 +1,70 @@
+"""The command line's own part: options, messages and exit codes."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from ledgerlake.cli import app
+
+CONTRACT = {
+    "table_name": "events",
+    "envelope_columns": [{"name": "idempotency_key", "type": "string", "source": "id"}],
+    "payload_columns": [{"name": "amount", "type": "int", "source": "amount"}],
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LEDGERLAKE_SETTINGS", raising=False)
+    return lambda *arguments: CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+
+
+def contract(tmp_path, **changes):
+    file = tmp_path / "events" / "schema.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(CONTRACT | changes))
+    return str(file)
+
+
+def test_a_known_error_ends_with_its_reason_and_no_traceback(run):
+    result = run("status")
+    assert result.exit_code == 1
+    assert "error: there is no envs/local here or above" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_environment_may_be_chosen(run):
+    assert "there is no envs/dev here" in run("--env", "dev", "status").output
+
+
+def test_a_good_contract_is_valid(run, tmp_path):
+    result = run("schema", "validate", contract(tmp_path))
+    assert result.exit_code == 0
+    assert "1 columns, 0 rules" in result.output
+
+
+def test_every_problem_of_a_contract_is_printed_with_its_place_and_remedy(run, tmp_path):
+    wrong = [{"name": "a", "type": "itn", "source": "a"}, {"name": "b", "type": "strin", "source": "b"}]
+    result = run("schema", "validate", contract(tmp_path, payload_columns=wrong))
+    assert result.exit_code == 1
+    assert "2 problem(s)" in result.output
+    assert "/payload_columns/0/type" in result.output
+    assert "did you mean `string`" in result.output
+
+
+def test_an_unknown_step_is_answered_with_those_there_are(run):
+    result = run("verify", "--step", "everything")
+    assert result.exit_code == 2
+    assert "whoami" in result.output
+
+
+def test_an_unknown_format_is_refused(run):
+    assert run("query", "SELECT 1", "--format", "xml").exit_code == 2
+
+
+def test_a_missing_contract_file_is_named_before_the_environment_is_asked(run, tmp_path):
+    result = run("schema", "publish", contract(tmp_path), "nowhere.json")
+    assert result.exit_code == 2
+    assert "nowhere.json cannot be read" in result.output
