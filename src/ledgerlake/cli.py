@@ -2,18 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from typer.core import TyperGroup
 
 from ledgerlake import __version__
+from ledgerlake.commands.shared import JSON, Topics, counting, environment_of, err, out
 from ledgerlake.contracts import ContractError, load
 from ledgerlake.errors import LedgerlakeError
 from ledgerlake.ops import cycle as cycles
@@ -25,9 +23,6 @@ from ledgerlake.ops.upload_contract import Contracts
 from ledgerlake.state.file_registry import FileRegistry
 from ledgerlake.state.gate import Gate
 from ledgerlake.tables.lake import Lake
-
-out = reports.console()
-err = reports.console(stderr=True)
 
 
 class KnownErrors(TyperGroup):
@@ -59,9 +54,6 @@ schema_app = typer.Typer(no_args_is_help=True, help="Check and publish contracts
 app.add_typer(cycle_app, name="cycle")
 app.add_typer(schema_app, name="schema")
 
-JSON = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
-Topics = Annotated[list[str] | None, typer.Option("--topic", "-t", help="Only this topic; may be repeated.")]
-
 
 def _version(shown: bool) -> None:
     if shown:
@@ -79,10 +71,6 @@ def main(
     ctx.obj = env
 
 
-def _environment(ctx: typer.Context) -> Environment:
-    return Environment.load(str(ctx.obj))
-
-
 def _gate(environment: Environment) -> Gate:
     return Gate(environment.dynamodb.Table(environment.settings.dynamodb_tables.processing_enabled))
 
@@ -94,7 +82,7 @@ def _contracts(environment: Environment) -> Contracts:
 @app.command()
 def status(ctx: typer.Context, topic: Topics = None) -> None:
     """Show each topic's gate, its ledger by identity, and what its last cycle did; ends 1 when one does not balance."""
-    environment = _environment(ctx)
+    environment = environment_of(ctx)
     found = statuses.status(Lake.connect(environment.settings), _gate(environment), topic or ())
     out.print(reports.status_table(found))
     if not all(topic.ledger.balanced for topic in found):
@@ -109,7 +97,7 @@ def errors(
     as_json: JSON = False,
 ) -> None:
     """Show the records that failed, wherever they are kept: reasons, counts and samples."""
-    environment = _environment(ctx)
+    environment = environment_of(ctx)
     lake = Lake.connect(environment.settings)
     registry = FileRegistry(environment.dynamodb.Table(environment.settings.dynamodb_tables.file_registry))
     found = errors_view.failures(lake, topic, limit) + errors_view.refused_files(registry, topic, limit)
@@ -130,7 +118,7 @@ def query_command(
     """Answer SQL from the tables as they are now, deletes applied."""
     if form not in {"table", "csv", "json"}:
         raise typer.BadParameter("choose table, csv or json", param_hint="--format")
-    rows = query.query(sql, Lake.connect(_environment(ctx).settings))
+    rows = query.query(sql, Lake.connect(environment_of(ctx).settings))
     if form == "table":
         out.print(reports.rows_table(rows))
     else:
@@ -144,7 +132,7 @@ def cycle_start(
     wait: Annotated[bool, typer.Option(help="Follow it to its end; ends 1 when it fails.")] = False,
 ) -> None:
     """Start a cycle now."""
-    environment = _environment(ctx)
+    environment = environment_of(ctx)
     arn = cycles.start(environment.state_machines, environment.outputs.state_machine_arn, topic or ())
     if wait:
         _follow(environment, arn)
@@ -157,7 +145,7 @@ def cycle_wait(
     ctx: typer.Context, cycle_id: Annotated[str | None, typer.Argument(help="The latest unless given.")] = None
 ) -> None:
     """Follow a cycle to its end; ends 1 when it fails."""
-    environment = _environment(ctx)
+    environment = environment_of(ctx)
     _follow(environment, _cycle_arn(environment, cycle_id))
 
 
@@ -166,7 +154,7 @@ def cycle_status(
     ctx: typer.Context, cycle_id: Annotated[str | None, typer.Argument(help="The latest unless given.")] = None
 ) -> None:
     """Show how a cycle stands, its states and its failures."""
-    environment = _environment(ctx)
+    environment = environment_of(ctx)
     found = cycles.describe(environment.state_machines, _cycle_arn(environment, cycle_id))
     out.print(reports.steps_table(found))
     _explain(environment, found)
@@ -175,7 +163,7 @@ def cycle_status(
 @cycle_app.command("history")
 def cycle_history(ctx: typer.Context, limit: Annotated[int, typer.Option(min=1, max=1000)] = 20) -> None:
     """List the latest cycles."""
-    environment = _environment(ctx)
+    environment = environment_of(ctx)
     machine = environment.outputs.state_machine_arn
     out.print(reports.cycles_table(cycles.recent(environment.state_machines, machine, limit)))
 
@@ -232,7 +220,7 @@ def schema_publish(
 ) -> None:
     """Give contracts to the environment and wait until they are active, or print why not."""
     texts = {file: _read(file) for file in files}
-    environment = _environment(ctx)
+    environment = environment_of(ctx)
     contracts = _contracts(environment)
     failed = False
     for file, text in texts.items():
@@ -272,24 +260,16 @@ def seed_command(
     fresh: Annotated[bool, typer.Option(help="Give the generated events new ids; else they are sent again.")] = False,
 ) -> None:
     """Send one day of the demo's data: real earthquakes and generated events."""
-    environment = _environment(ctx)
-    with _counting("sending") as sent:
+    environment = environment_of(ctx)
+    with counting("sending") as sent:
         total = demos.send_day(environment, day, demos.fresh_run() if fresh else demos.RUN, sent)
     out.print(f"sent day {day}: " + ", ".join(f"{count:,} {topic}" for topic, count in total.items()))
-
-
-@contextmanager
-def _counting(what: str) -> Iterator[Any]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda count: progress.advance(task, count)
 
 
 @app.command()
 def demo(ctx: typer.Context) -> None:
     """Send two days of events through the whole pipeline and print the ledger; ends 1 when it does not balance."""
-    if not demos.run(_environment(ctx), out):
+    if not demos.run(environment_of(ctx), out):
         raise typer.Exit(1)
 
 
@@ -302,7 +282,7 @@ def verify_command(
     unknown = sorted(set(step or ()) - set(verify.STEPS))
     if unknown:
         raise typer.BadParameter(f"no step {', '.join(unknown)}; steps are {', '.join(verify.STEPS)}")
-    if not verify.run(_environment(ctx), out, step or list(verify.STEPS)):
+    if not verify.run(environment_of(ctx), out, step or list(verify.STEPS)):
         raise typer.Exit(1)
 
 

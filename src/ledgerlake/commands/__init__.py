@@ -1,0 +1,1 @@
+"""The command line's commands, by subject; `ledgerlake.cli` puts them together."""
