@@ -1,7 +1,5 @@
 """SQS → Firehose: the door through which every message enters the lake."""
 
-from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -9,10 +7,12 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ledgerlake import failpoints
 from ledgerlake.errors import TerminalError
 from ledgerlake.handlers import clients
-from ledgerlake.ops.dead_letters import DeadLetters
-from ledgerlake.ops.forward import Message, forward
+from ledgerlake.ops import accepted
+from ledgerlake.handlers.intake import take
+from ledgerlake.ops.forward import Message
 
 
 class ForeignQueue(TerminalError):
@@ -28,7 +28,7 @@ metrics = Metrics(namespace="ledgerlake", service="processor")
 def handle(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Forward a batch of messages to Firehose; report the ones that SQS must deliver again."""
     messages = [message_of(record, clients.settings().queue_prefix) for record in event["Records"]]
-    result = forward(messages, datetime.now(UTC), clients.firehose(), clients.settings().firehose_name, _dead_letters())
+    result = take(messages)
     metrics.add_metric(name="MessagesDelivered", unit=MetricUnit.Count, value=result.delivered)
     metrics.add_metric(name="MessagesDeadLettered", unit=MetricUnit.Count, value=result.dead_lettered)
     metrics.add_metric(name="MessagesToRetry", unit=MetricUnit.Count, value=len(result.retry))
@@ -46,8 +46,3 @@ def message_of(record: dict[str, Any], queue_prefix: str) -> Message:
         raise ForeignQueue(queue, queue_prefix)
     source = record.get("messageAttributes", {}).get("source", {}).get("stringValue")
     return Message(record["messageId"], queue.removeprefix(queue_prefix), record["body"], source or "sqs")
-
-
-@cache
-def _dead_letters() -> DeadLetters:
-    return DeadLetters(clients.sqs(), clients.settings().queue_prefix)

@@ -3,7 +3,7 @@ import json
 import boto3
 import pytest
 
-from ledgerlake.handlers import processor
+from ledgerlake.handlers import intake, processor
 from ledgerlake.handlers.processor import ForeignQueue, message_of
 
 REGION = "eu-central-1"
@@ -41,8 +41,8 @@ class Firehose:
 @pytest.fixture
 def process(queues, context, monkeypatch):
     def run(firehose, *records):
-        processor._dead_letters.cache_clear()
-        monkeypatch.setattr(processor.clients, "firehose", lambda: firehose)
+        intake.dead_letters.cache_clear()
+        monkeypatch.setattr(intake.clients, "firehose", lambda: firehose)
         return processor.handle({"Records": list(records)}, context)
 
     return run
