@@ -48,13 +48,31 @@ class DynamodbTables(_Frozen):
     processing_enabled: str
     idempotency_keys: str
     file_registry: str
+    circuit_breakers: str
+
+
+class CircuitBreaker(_Frozen):
+    """When a topic's messages are no longer taken, and when it is tried again.
+
+    It opens when, of at least `min_messages` in `window_seconds`, the share of broken envelopes or that of messages
+    Firehose did not take reaches `failure_rate`. After `cool_down_seconds` it is probed; each probe that fails doubles
+    the pause up to `max_cool_down_seconds`. Not `enabled`, none opens by itself, and those that did are closed.
+    """
+
+    enabled: bool = True
+    failure_rate: float = 0.5
+    min_messages: int = 20
+    window_seconds: int = 60
+    cool_down_seconds: int = 60
+    max_cool_down_seconds: int = 900
 
 
 class Settings(_Frozen):
     """What a function or job must know of its environment: Terraform writes it, LEDGERLAKE_SETTINGS carries it.
 
     `topics_per_run` and `bytes_per_run` bound one Glue run; `parallel_topics` is how many topics a run works on at a
-    time; `endpoint_url` is the AWS SDKs' own AWS_ENDPOINT_URL, passed on to the clients that do not read it themselves.
+    time; `failpoints` are faults to make on purpose (ledgerlake.failpoints); `endpoint_url` is the AWS SDKs' own
+    AWS_ENDPOINT_URL, passed on to the clients that do not read it themselves.
     """
 
     prefix: str
@@ -69,6 +87,8 @@ class Settings(_Frozen):
     topics_per_run: int = 200
     bytes_per_run: int = 50 * 1024**3
     parallel_topics: int = 4
+    circuit_breaker: CircuitBreaker = CircuitBreaker()
+    failpoints: str = ""
     endpoint_url: str | None = None
 
     @classmethod

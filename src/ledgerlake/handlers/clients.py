@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from ledgerlake import failpoints
 from ledgerlake.settings import Settings
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_firehose import FirehoseClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 # Standard mode backs off with jitter and counts throttling; five attempts stay well within every function's timeout.
 _CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=60)
@@ -21,7 +23,9 @@ _CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeou
 @cache
 def settings() -> Settings:
     """Return the environment's settings. Raises MissingSettings when the function was deployed without them."""
-    return Settings.from_env()
+    found = Settings.from_env()
+    failpoints.arm(found.failpoints)
+    return found
 
 
 @cache
@@ -34,6 +38,12 @@ def sqs() -> "SQSClient":
 def firehose() -> "FirehoseClient":
     """Return the Firehose client."""
     return boto3.client("firehose", region_name=settings().region, config=_CONFIG)
+
+
+@cache
+def state_machines() -> "SFNClient":
+    """Return the Step Functions client."""
+    return boto3.client("stepfunctions", region_name=settings().region, config=_CONFIG)
 
 
 @cache

@@ -1,17 +1,19 @@
-"""Each batch once: the lock and the look around a commit, and what its snapshot says (design 5)."""
+"""Each batch once: the lock and the look around a commit, the commit itself, and what its snapshot says (design 5)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
 
+from ledgerlake import failpoints
 from ledgerlake.errors import TerminalError, TransientError
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.plan import Pin
 from ledgerlake.state.checkpoints import Checkpoint, Stage
 from ledgerlake.state.locks import Lock
-from ledgerlake.tables import snapshots
+from ledgerlake.tables import publish, snapshots
 from ledgerlake.tables.history import Outcome, Result
 from ledgerlake.tables.snapshots import Entry
 from ledgerlake.transform.identity import Identity
@@ -20,6 +22,9 @@ DONE: dict[Stage, Result] = {"standardize": Result.STANDARDIZED, "curate": Resul
 COUNTED = ("in", "standardized", "duplicate", "parse-error", "curated", "superseded", "error", "warned")
 """The terminal states that a stage's summary counts, each a column rows_… of ops.job_run_history."""
 
+# Only maintenance moves a table's main branch beside the run that holds the topic's lock.
+ATTEMPTS = 5
+
 
 class StaleBatch(TransientError):
     """Another run with a newer fencing token committed to the table: this one must not."""
@@ -27,6 +32,10 @@ class StaleBatch(TransientError):
 
 class NothingPinned(TerminalError):
     """A topic was planned, but its source holds nothing that waits."""
+
+
+class AuditFailed(TerminalError):
+    """A staged commit holds other counts than its batch has. It was not published."""
 
 
 class ConservationError(TerminalError):
@@ -58,7 +67,10 @@ def once(
         entry = snapshots.has_batch(target(), checkpoint.batch_id)
         if entry is None and checkpoint.pending:
             entry = process(checkpoint, lock)
+        failpoints.hit(f"{stage}.before_checkpoint", topic)
         context.state.checkpoints.done(checkpoint)
+        failpoints.hit(f"{stage}.after_checkpoint", topic)
+        failpoints.hit(f"{stage}.before_unlock", topic)
     return _outcome(context.cycle_id, checkpoint, entry, started)
 
 
@@ -104,6 +116,17 @@ def require_conserved(topic: str, whole: Identity, parts: Mapping[str, Identity]
         raise ConservationError(topic, whole, parts)
 
 
+def require_counts(topic: str, snapshot: Snapshot, *, added: int, replaced: int = 0) -> None:
+    """Raises AuditFailed unless Iceberg counted in the snapshot what the batch has."""
+    summary = snapshot.summary.additional_properties if snapshot.summary else {}
+    found = int(summary.get("added-records", "0")), int(summary.get("added-position-deletes", "0"))
+    if found != (added, replaced):
+        raise AuditFailed(
+            f"{topic}: snapshot {snapshot.snapshot_id} adds {found[0]} rows and replaces {found[1]}, "
+            f"its batch has {added} and {replaced}"
+        )
+
+
 @dataclass(frozen=True)
 class Ledger:
     """What one batch's commit says in its snapshot's summary; `rows` counts it by terminal state."""
@@ -126,6 +149,42 @@ class Ledger:
                 for name, count in self.rows.items()
             },
         }
+
+
+def commit(
+    context: Context,
+    ledger: Ledger,
+    lock: Lock,
+    target: Callable[[], Table],
+    write: Callable[[Mapping[str, str]], None],
+    audit: Callable[[Snapshot], None],
+) -> Entry:
+    """Put a batch into its table in one snapshot that carries the ledger's properties, whoever else commits meanwhile.
+
+    `write` makes the snapshot beside main, with the properties it is given; `audit` raises unless it is right. What is
+    known of main (that the batch is not in it, that no newer token is) is known of the very snapshot that the
+    compare-and-set starts from: a run that lost its lock cannot publish. Raises StaleBatch, LockLost, MainMoved.
+    """
+    checkpoint = ledger.checkpoint
+    failpoints.hit(f"{checkpoint.stage}.before_commit", checkpoint.topic)
+    for _ in range(ATTEMPTS):
+        table = target()
+        if entry := snapshots.has_batch(table, checkpoint.batch_id):
+            return entry  # published, though its answer was lost
+        with publish.staging(context.spark) as name:
+            write(ledger.properties(require_ours(table, lock)))
+        failpoints.hit(f"{checkpoint.stage}.after_stage", checkpoint.topic)
+        staged = publish.staged(target(), name)
+        audit(staged)
+        entry = Entry.require(staged)
+        lock.require()
+        try:
+            publish.publish(table, table.metadata.current_snapshot_id, staged)
+        except publish.MainMoved:
+            continue
+        failpoints.hit(f"{checkpoint.stage}.after_commit", checkpoint.topic)
+        return entry
+    raise publish.MainMoved(f"{'.'.join(target().name())}: {ATTEMPTS} times, another commit came first")
 
 
 def require_ours(table: Table, lock: Lock) -> Entry | None:

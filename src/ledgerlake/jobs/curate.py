@@ -1,5 +1,6 @@
 """Curate: all standardized batches that wait become current records, superseded ones and errors (design 4.3, 5)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,18 +9,18 @@ from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
 
+from ledgerlake import failpoints
 from ledgerlake.contracts import Contract
 from ledgerlake.errors import TerminalError
-from ledgerlake.jobs.commit import Ledger, once, require_conserved, require_ours
+from ledgerlake.jobs.commit import Ledger, commit, once, require_conserved, require_counts, require_ours
 from ledgerlake.jobs.context import Context
-from ledgerlake.jobs.merge import commit_nothing, merge
+from ledgerlake.jobs.merge import append, merge, still_open
 from ledgerlake.jobs.plan import pin_curate, waiting
 from ledgerlake.records.casts import VIOLATIONS
 from ledgerlake.records.flatten import Layout
 from ledgerlake.records.paths import pointer
 from ledgerlake.state.checkpoints import Checkpoint
 from ledgerlake.state.locks import Lock
-from ledgerlake.tables import snapshots
 from ledgerlake.tables.definitions import ERRORS, curated
 from ledgerlake.tables.ensure import evolve
 from ledgerlake.tables.history import Outcome
@@ -39,10 +40,6 @@ class RuleFailed(TerminalError):
         self.topic, self.counts = topic, counts
         told = ", ".join(f"{name} ({count} rows)" for name, count in sorted(counts.items()))
         super().__init__(f"{topic}: fail rules are broken: {told}")
-
-
-class AuditFailed(TerminalError):
-    """A commit holds other counts than its batch has; the table needs a look before anything is added to it."""
 
 
 @dataclass(frozen=True)
@@ -130,9 +127,11 @@ def _count(row: Row, name: str) -> int:
 
 def _commit(batch: _Batch, rows: DataFrame, parts: dict[Verdict, Identity], warned: int, lock: Lock) -> Entry:
     """Errors first, then the one commit to the main table. Raises StaleBatch, LockLost and AuditFailed."""
-    before = require_ours(_target(batch.context, batch.contract), lock)
+    require_ours(_target(batch.context, batch.contract), lock)
     if parts[Verdict.ERROR].rows or batch.checkpoint.attempts > 1:
+        failpoints.hit("curate.before_errors_write", batch.topic)
         _write_errors(batch, rows, parts[Verdict.ERROR].rows)
+        failpoints.hit("curate.after_errors_write", batch.topic)
     applied = sum(parts[verdict].rows for verdict in APPLIED)
     counts = {
         "in": sum(part.rows for part in parts.values()),
@@ -141,31 +140,24 @@ def _commit(batch: _Batch, rows: DataFrame, parts: dict[Verdict, Identity], warn
         "error": parts[Verdict.ERROR].rows,
         "warned": warned,
     }
-    ledger = Ledger(batch.checkpoint, lock.token, batch.contract_version, counts)
-    lock.require()
+    return commit(
+        batch.context,
+        Ledger(batch.checkpoint, lock.token, batch.contract_version, counts),
+        lock,
+        lambda: _target(batch.context, batch.contract),
+        lambda properties: _write_rows(batch, rows, applied, properties),
+        lambda staged: require_counts(batch.topic, staged, added=applied, replaced=parts[Verdict.NEWER].rows),
+    )
+
+
+def _write_rows(batch: _Batch, rows: DataFrame, applied: int, properties: Mapping[str, str]) -> None:
     name = batch.context.lake.spark_name("curated", batch.topic)
     if applied:
         winners = rows.where(F.col(VERDICT).isin([verdict.value for verdict in APPLIED]))
         columns = [*ENVELOPE, *(column.name for column in batch.contract.columns)]
-        merge(winners.select(*columns), name, ledger.properties(before))
-    else:
-        commit_nothing(batch.context.table("curated", batch.topic), name, ledger.properties(before))
-    return _audited(batch, applied, parts[Verdict.NEWER].rows)
-
-
-def _audited(batch: _Batch, applied: int, replaced: int) -> Entry:
-    """The commit, after a look at what Iceberg counted in it."""
-    entry = snapshots.has_batch(_target(batch.context, batch.contract), batch.checkpoint.batch_id)
-    if entry is None:
-        raise AuditFailed(f"{batch.topic}: the commit of {batch.checkpoint.batch_id} is not in the table")
-    added = int(entry.summary.get("added-records", "0"))
-    deleted = int(entry.summary.get("added-position-deletes", "0"))
-    if (added, deleted) != (applied, replaced):
-        raise AuditFailed(
-            f"{batch.topic}: snapshot {entry.snapshot_id} added {added} rows and replaced {deleted}, "
-            f"its batch has {applied} and {replaced}"
-        )
-    return entry
+        merge(winners.select(*columns), name, properties)
+    else:  # none of the records is new: the snapshot only says that the batch was here
+        append(batch.context.spark.table(name).limit(0), name, properties)
 
 
 def _write_errors(batch: _Batch, rows: DataFrame, count: int) -> None:
@@ -194,5 +186,7 @@ def _errors(batch: _Batch, rows: DataFrame) -> DataFrame:
             F.lit(batch.contract_version).alias("contract_version"),
             "batch_id",
             F.lit(datetime.now(UTC).isoformat()).cast("timestamp").alias("failed_at"),
+            F.lit(batch.checkpoint.batch_id).alias("reported_by"),
+            *still_open(),
         )
     )

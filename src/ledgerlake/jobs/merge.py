@@ -1,9 +1,9 @@
-"""Put rows into CURATED: one MERGE, or an empty commit, whose snapshot says which batch it was (design 5)."""
+"""Put rows into a table in one snapshot that says which batch it was: an append or a MERGE (design 5)."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from ledgerlake.tables.sql import identifier
@@ -32,12 +32,18 @@ def merge(rows: DataFrame, table: str, properties: Mapping[str, str]) -> None:
         rows.sparkSession.sql("\n".join(statement))
 
 
-def commit_nothing(table: DataFrame, name: str, properties: Mapping[str, str]) -> None:
-    """Record a batch that changes no row: none of its records is new."""
-    writer = table.where(F.lit(False)).writeTo(name)
+def append(rows: DataFrame, table: str, properties: Mapping[str, str]) -> None:
+    """Add rows, even none, in one snapshot with the properties. `table`: its quoted name."""
+    writer = rows.writeTo(table)
     for key, value in properties.items():
         writer = writer.option(f"snapshot-property.{key}", value)
     writer.append()
+
+
+def still_open() -> list[Column]:
+    """A new error row's resolved_by, resolved_at and replaced_by: nothing was done about it yet."""
+    columns = {"resolved_by": "string", "resolved_at": "timestamp", "replaced_by": "string"}
+    return [F.lit(None).cast(kind).alias(name) for name, kind in columns.items()]
 
 
 def _of(alias: str, columns: tuple[str, ...]) -> str:

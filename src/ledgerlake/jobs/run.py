@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import boto3
 
+from ledgerlake import failpoints
 from ledgerlake.errors import TerminalError
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.curate import curate
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--ledgerlake_settings", required=True)
     given, _ = parser.parse_known_args(arguments)  # Glue adds arguments of its own
     settings = Settings.from_json(given.ledgerlake_settings)
+    failpoints.arm(settings.failpoints)
     state = State.connect(
         settings,
         boto3.resource("dynamodb", region_name=settings.region, endpoint_url=settings.endpoint_url),

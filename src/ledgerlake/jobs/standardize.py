@@ -1,5 +1,6 @@
 """Standardize: a pinned RAW batch becomes rows, parse errors and duplicates, exactly once (design 4.2, 5)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -9,11 +10,13 @@ from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F  # noqa: N812
 
+from ledgerlake import failpoints
 from ledgerlake.contracts import Contract
 from ledgerlake.jobs import drift
-from ledgerlake.jobs.commit import Ledger, once, require_conserved, require_ours
+from ledgerlake.jobs.commit import Ledger, commit, once, require_conserved, require_counts, require_ours
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.drift import FirstSeen
+from ledgerlake.jobs.merge import append, still_open
 from ledgerlake.jobs.plan import pin_standardize
 from ledgerlake.records.flatten import ERROR_CODE, ERROR_MESSAGE, RESCUED, Layout, Owned, claim, discover
 from ledgerlake.records.paths import pointer
@@ -214,11 +217,12 @@ def _likely(batch: _Batch, kept: DataFrame) -> tuple[Owned, ...]:
 
 
 def _commit(batch: _Batch, split: _Split, lock: Lock) -> Entry:
-    """Errors first, then the one commit to the main table. Raises StaleBatch and LockLost."""
-    target = _target(batch.context, batch.contract)
-    before = require_ours(target, lock)
+    """Errors first, then the one commit to the main table. Raises StaleBatch, LockLost and AuditFailed."""
+    require_ours(_target(batch.context, batch.contract), lock)
     if split.errors.rows or batch.checkpoint.attempts > 1:
+        failpoints.hit("standardize.before_errors_write", batch.topic)
         _write_errors(batch, split)
+        failpoints.hit("standardize.after_errors_write", batch.topic)
     ledger = Ledger(
         batch.checkpoint,
         lock.token,
@@ -230,11 +234,14 @@ def _commit(batch: _Batch, split: _Split, lock: Lock) -> Entry:
             "parse-error": split.errors.rows,
         },
     )
-    lock.require()
-    _write_rows(batch, split, target, ledger.properties(before))
-    entry = snapshots.has_batch(_target(batch.context, batch.contract), batch.checkpoint.batch_id)
-    assert entry is not None  # noqa: S101 — we have just committed it
-    return entry
+    return commit(
+        batch.context,
+        ledger,
+        lock,
+        lambda: _target(batch.context, batch.contract),
+        lambda properties: _write_rows(batch, split, properties),
+        lambda staged: require_counts(batch.topic, staged, added=split.rows.rows),
+    )
 
 
 def _write_errors(batch: _Batch, split: _Split) -> None:
@@ -254,11 +261,11 @@ def _parse_errors(batch: _Batch, flat: DataFrame) -> DataFrame:
         F.col(ERROR_MESSAGE).alias("error_message"),
         F.lit(batch.checkpoint.batch_id).alias("batch_id"),
         F.lit(datetime.now(UTC).isoformat()).cast("timestamp").alias("failed_at"),
+        *still_open(),
     )
 
 
-def _write_rows(batch: _Batch, split: _Split, target: Table, properties: dict[str, str]) -> None:
-    """The commit: it replaces the batch's own rows, and fails when another run brought the batch meanwhile."""
+def _write_rows(batch: _Batch, split: _Split, properties: Mapping[str, str]) -> None:
     envelope = ["message_id", "topic_name", "idempotency_key", "publish_time", "ingestion_ts"]
     good = split.flat.where(F.col(ERROR_CODE).isNull()).select(
         *envelope,
@@ -267,11 +274,4 @@ def _write_rows(batch: _Batch, split: _Split, target: Table, properties: dict[st
         *(F.col(column.name) for column in split.layout.columns),
         RESCUED,
     )
-    writer = good.writeTo(batch.context.lake.spark_name("standardized", batch.topic))
-    writer = writer.option("isolation-level", "serializable")
-    current = target.current_snapshot()
-    if current is not None:
-        writer = writer.option("validate-from-snapshot-id", current.snapshot_id)
-    for name, value in properties.items():
-        writer = writer.option(f"snapshot-property.{name}", value)
-    writer.overwrite(F.col("batch_id") == batch.checkpoint.batch_id)
+    append(good, batch.context.lake.spark_name("standardized", batch.topic), properties)

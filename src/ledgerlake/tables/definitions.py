@@ -67,11 +67,22 @@ _SHARED: Final = {
 }
 
 
+def _resolution(*, edited: bool) -> list[NestedField]:
+    """How a failed record was put right; its row is never deleted. All NULL while it is open."""
+    return [
+        _optional("resolved_by", StringType(), "The batch or replay that took the record in; none: it is open."),
+        _optional("resolved_at", TimestamptzType(), "When it was."),
+        *([_optional("replaced_by", StringType(), "The edited record's message_id.")] if edited else []),
+    ]
+
+
 def _whole_bounds(*columns: str) -> dict[str, str]:
     """Keep these columns' bounds uncut, so that a look-up by one of their values opens no other file."""
     return {f"write.metadata.metrics.column.{column}": "full" for column in columns}
 
 
+# Batches are staged beside main and published by a compare-and-set (tables/publish.py).
+_STAGED: Final = {"write.wap.enabled": "true"}
 _MERGE_ON_READ: Final = {
     f"write.{action}.{key}": value
     for action in ("merge", "update", "delete")
@@ -126,6 +137,7 @@ def dlq_errors() -> Definition:
             _optional("receive_count", IntegerType(), "How often SQS handed it out."),
             _optional("sent_at", TimestamptzType(), "When it was sent to the queue."),
             _optional("drained_at", TimestamptzType(), "When it was taken from the dead-letter queue."),
+            *_resolution(edited=False),
         ],
         [Partition("identity", "topic_name")],
         _SHARED,
@@ -146,6 +158,7 @@ def firehose_errors() -> Definition:
             _optional("attempts", IntegerType(), "How often Firehose tried."),
             _optional("object_key", StringType(), "The object under the error prefix it was read from."),
             _optional("failed_at", TimestamptzType(), "When Firehose gave it up."),
+            *_resolution(edited=False),
         ],
         properties=_SHARED,
     )
@@ -168,7 +181,7 @@ def standardized(topic: str, payload: Iterable[Owned] = ()) -> Definition:
             *(_optional(column.name, StringType(), column.pointer) for column in payload),
         ],
         [Partition("day", "publish_time")],
-        {**_UNSHUFFLED, **_whole_bounds("message_id", "batch_id")},
+        {**_UNSHUFFLED, **_STAGED, **_whole_bounds("message_id", "batch_id")},
     )
 
 
@@ -190,6 +203,7 @@ def parse_errors() -> Definition:
             _optional("error_message", StringType(), "What is wrong, in words."),
             _optional("batch_id", StringType(), "The batch that brought it."),
             _optional("failed_at", TimestamptzType(), "When it was found."),
+            *_resolution(edited=True),
         ],
         [Partition("identity", "topic_name"), Partition("identity", "batch_id")],
         {**_UNSHUFFLED, **_SHARED, **_whole_bounds("message_id")},
@@ -210,7 +224,7 @@ def curated(contract: Contract) -> Definition:
             *(_contract_column(column) for column in contract.columns),
         ],
         contract.partition_by,
-        {**_MERGE_ON_READ, **_whole_bounds("idempotency_key")},
+        {**_MERGE_ON_READ, **_STAGED, **_whole_bounds("idempotency_key")},
     )
 
 
@@ -235,6 +249,8 @@ def errors() -> Definition:
             _optional("contract_version", IntegerType(), "The contract it broke."),
             _optional("batch_id", StringType(), "The standardized batch that brought it."),
             _optional("failed_at", TimestamptzType(), "When it was found."),
+            _optional("reported_by", StringType(), "The curate, replay or reprocess batch that wrote the row."),
+            *_resolution(edited=True),
         ],
         [Partition("identity", "topic_name"), Partition("identity", "batch_id")],
         {**_UNSHUFFLED, **_SHARED, **_whole_bounds("message_id")},

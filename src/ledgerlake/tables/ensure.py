@@ -26,8 +26,14 @@ class TableBusy(TransientError):
 
 
 def ensure_ops(lake: Lake) -> list[str]:
-    """Make the tables that are there whatever topics there are; returns the names of those it made."""
-    return [made for definition in definitions.fixed_tables() if (made := _make_missing(lake, definition))]
+    """Make or evolve the tables that are there whatever topics there are; returns the names of those it made."""
+    made = []
+    for definition in definitions.fixed_tables():
+        if _make_missing(lake, definition):
+            made.append(definition.name)
+        else:
+            evolve(lake, definition)
+    return made
 
 
 def ensure_topic(lake: Lake, topic: str) -> str | None:

@@ -38,6 +38,14 @@ class Entry:
     summary: dict[str, str]
 
     @classmethod
+    def require(cls, snapshot: Snapshot) -> Self:
+        """The ledger entry of a batch's snapshot. Raises LedgerLost."""
+        entry = cls.of(snapshot)
+        if entry is None:
+            raise LedgerLost(f"snapshot {snapshot.snapshot_id} names no batch")
+        return entry
+
+    @classmethod
     def of(cls, snapshot: Snapshot) -> Self | None:
         """The ledger entry of a snapshot, or None when it is no batch's commit (maintenance, say)."""
         summary = snapshot.summary.additional_properties if snapshot.summary else {}

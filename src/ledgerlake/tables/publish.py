@@ -1,0 +1,62 @@
+"""Write, audit, publish: a commit is staged beside main, looked at, and published by a compare-and-set (ADR 0008)."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table import Table
+from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
+from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate
+from pyspark.sql import SparkSession
+
+from ledgerlake.errors import TerminalError, TransientError
+
+_WAP_ID = "wap.id"
+
+
+class MainMoved(TransientError):
+    """Somebody else, maintenance perhaps, committed to the table since the snapshot was staged."""
+
+
+class NotStaged(TerminalError):
+    """A commit that should have been staged is not there: the table lacks `write.wap.enabled`."""
+
+
+@contextmanager
+def staging(spark: SparkSession) -> Iterator[str]:
+    """Have the session's writes to STANDARDIZED and CURATED staged beside main; yields the staged snapshot's name."""
+    name = uuid.uuid4().hex
+    spark.conf.set("spark.wap.id", name)
+    try:
+        yield name
+    finally:
+        spark.conf.unset("spark.wap.id")
+
+
+def staged(table: Table, name: str) -> Snapshot:
+    """The snapshot that was staged under a name. Raises NotStaged."""
+    for snapshot in reversed(table.metadata.snapshots):
+        if snapshot.summary and snapshot.summary.additional_properties.get(_WAP_ID) == name:
+            return snapshot
+    raise NotStaged(f"{'.'.join(table.name())} holds no staged commit {name}; set write.wap.enabled on it")
+
+
+def publish(table: Table, base: int | None, snapshot: Snapshot) -> None:
+    """Move main from `base`, None for an empty table, to a snapshot made on it. Raises MainMoved, nothing changed."""
+    moved = MainMoved(f"{'.'.join(table.name())}: main is no longer at snapshot {base}")
+    if snapshot.parent_snapshot_id != base:
+        raise moved
+    to_snapshot = SetSnapshotRefUpdate(
+        ref_name=MAIN_BRANCH,
+        type=SnapshotRefType.BRANCH,
+        snapshot_id=snapshot.snapshot_id,
+        max_ref_age_ms=None,
+        max_snapshot_age_ms=None,
+        min_snapshots_to_keep=None,
+    )
+    try:
+        table.catalog.commit_table(table, (AssertRefSnapshotId(ref=MAIN_BRANCH, snapshot_id=base),), (to_snapshot,))
+    except CommitFailedException as error:
+        raise moved from error
