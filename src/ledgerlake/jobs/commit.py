@@ -172,7 +172,7 @@ def commit(
         if entry := snapshots.has_batch(table, checkpoint.batch_id):
             return entry  # published, though its answer was lost
         with publish.staging(context.spark) as name:
-            write(ledger.properties(require_ours(table, lock)))
+            write({**ledger.properties(require_ours(table, lock)), snapshots.CYCLE_ID: context.cycle_id})
         failpoints.hit(f"{checkpoint.stage}.after_stage", checkpoint.topic)
         staged = publish.staged(target(), name)
         audit(staged)

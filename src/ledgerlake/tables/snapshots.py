@@ -15,6 +15,7 @@ BATCH_ID = "ledgerlake.batch-id"
 SOURCE_SNAPSHOT_ID = "ledgerlake.source-snapshot-id"
 FENCING_TOKEN = "ledgerlake.fencing-token"  # noqa: S105 — a counter, no secret
 CONTRACT_VERSION = "ledgerlake.contract-version"
+CYCLE_ID = "ledgerlake.cycle-id"
 ROWS = "ledgerlake.rows-"
 TOTAL = "ledgerlake.total-"
 
