@@ -4,10 +4,10 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -37,6 +37,44 @@ class Queue:
     max_message_bytes: int
 
 
+class Message(Protocol):
+    """What can be sent: a body, the SQS message's attributes, and what SQS counts of both."""
+
+    @property
+    def body(self) -> str:
+        """The message's text."""
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """The SQS message's attributes; all of them are strings."""
+
+    @property
+    def bytes(self) -> int:
+        """What SQS counts."""
+
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message that exists already: its body goes out unchanged."""
+
+    body: str
+    attributes: Mapping[str, str]
+
+    @property
+    def bytes(self) -> int:
+        """What SQS counts: the body, and each attribute's name, type and value."""
+        return counted_bytes(self.body, self.attributes)
+
+
+def counted_bytes(body: str, attributes: Mapping[str, str]) -> int:
+    """What SQS counts of a message: the body, and each attribute's name, type and value."""
+    facts = (text for name, value in attributes.items() for text in (name, "String", value))
+    return len(body.encode()) + sum(len(text.encode()) for text in facts)
+
+
 class Outgoing:
     """One message of a file's record: its envelope (§3.1), and where the record came from as the attribute `source`."""
 
@@ -55,10 +93,15 @@ class Outgoing:
         text = msgspec.json.encode(self._envelope).decode()
         return json.dumps(self._envelope) if _REFUSED_BY_SQS.search(text) else text
 
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """The SQS message's attributes: where the record came from."""
+        return {"source": self.source}
+
     @cached_property
     def bytes(self) -> int:
         """What SQS counts: the body and the attribute's name, type and value."""
-        return len(self.body.encode()) + len("source") + len("String") + len(self.source.encode())
+        return counted_bytes(self.body, self.attributes)
 
     def fits(self, queue: "Queue") -> bool:
         """Whether the queue takes the message."""
@@ -87,13 +130,15 @@ class QueueSender:
         answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["MaximumMessageSize"])
         return Queue(url, int(answer["Attributes"]["MaximumMessageSize"]))
 
-    def send(self, queue: Queue, batch: list[Outgoing]) -> None:
+    def send(self, queue: Queue, batch: Sequence[Message]) -> None:
         """Send one batch. Raises NotSent when some of it is still refused after several tries with back-off."""
         waiting: list[SendMessageBatchRequestEntryTypeDef] = [
             {
                 "Id": str(number),
                 "MessageBody": message.body,
-                "MessageAttributes": {"source": {"DataType": "String", "StringValue": message.source}},
+                "MessageAttributes": {
+                    name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
+                },
             }
             for number, message in enumerate(batch)
         ]
@@ -108,9 +153,9 @@ class QueueSender:
         raise NotSent(f"{len(waiting)} messages to {queue.url}: {failed[0]['Code']} {failed[0].get('Message', '')}")
 
 
-def batches(messages: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
+def batches(messages: Iterable[M]) -> Iterator[list[M]]:
     """Yield the messages in order, in batches that SendMessageBatch accepts."""
-    batch: list[Outgoing] = []
+    batch: list[M] = []
     size = 0
     for message in messages:
         if batch and (len(batch) == MAX_BATCH or size + message.bytes > MAX_BATCH_BYTES):

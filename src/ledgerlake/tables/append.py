@@ -35,6 +35,26 @@ def replace(table: Table, rows: Iterable[Mapping[str, Any]], where: BooleanExpre
     return len(frame)
 
 
+def amend(table: Table, where: BooleanExpression, change: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+    """Put what `change` makes of each row that matches `where` in its place, in one transaction; how many differ.
+
+    Files are rewritten, so that a partition's record count in the metadata stays its rows. When another writer was
+    faster the rows are read anew. Raises AppendConflict.
+    """
+    changed = 0
+
+    def commit() -> None:
+        nonlocal changed
+        before = table.scan(row_filter=where).to_arrow().to_pylist()
+        after = [change(dict(row)) for row in before]
+        changed = sum(one != other for one, other in zip(before, after, strict=True))
+        if changed:
+            table.overwrite(to_arrow(table, after), overwrite_filter=where)
+
+    _retried(table, commit)
+    return changed
+
+
 def to_arrow(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Rows as Arrow in the table's schema; times are datetimes with a zone, or microseconds since the epoch."""
     schema = schema_to_pyarrow(table.schema(), include_field_ids=False)
