@@ -40,7 +40,7 @@ def test_each_action_does_what_it_says(action: str, error: type[BaseException] |
     if error is None:
         hit("a.point")
     else:
-        with pytest.raises(error, match="a.point"):
+        with pytest.raises(error, match=r"a\.point"):
             hit("a.point")
 
 
