@@ -7,10 +7,8 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ledgerlake import failpoints
 from ledgerlake.errors import TerminalError
 from ledgerlake.handlers import clients
-from ledgerlake.ops import accepted
 from ledgerlake.handlers.intake import take
 from ledgerlake.ops.forward import Message
 

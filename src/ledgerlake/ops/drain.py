@@ -13,6 +13,7 @@ import msgspec
 from pyiceberg.expressions import And, GreaterThanOrEqual, LessThanOrEqual, Reference
 from pyiceberg.expressions.literals import literal
 
+from ledgerlake import failpoints
 from ledgerlake.tables.append import append
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def drain(
     if new:
         drained_at = datetime.now(UTC)
         append(table, [letter.row(drained_at) for letter in new])
+        failpoints.hit("drain.after_write_before_delete")
     return Drained(len(new), len(letters) - len(new), delete(sqs, letters))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ledgerlake.ops.accepted import Accepted
 from ledgerlake.ops.dead_letters import DeadLetters
 from ledgerlake.records import envelope
 
@@ -35,19 +36,29 @@ class Message:
 
 @dataclass(frozen=True)
 class Row:
-    """A RAW row on its way: the id of its SQS message and the JSON that Firehose writes."""
+    """A RAW row on its way: the id of its SQS message, its message_id, and the JSON that Firehose writes."""
 
+    sqs_id: str
     message_id: str
     data: bytes
 
 
 @dataclass(frozen=True)
 class Forwarded:
-    """What became of a batch: counts, and the ids of the SQS messages that must be delivered again."""
+    """What became of a batch: the messages accepted, and the ids of those that SQS must deliver again."""
 
-    delivered: int
-    dead_lettered: int
+    accepted: Sequence[Accepted]
     retry: frozenset[str]
+
+    @property
+    def delivered(self) -> int:
+        """How many messages Firehose took."""
+        return sum(message.handed_to == "firehose" for message in self.accepted)
+
+    @property
+    def dead_lettered(self) -> int:
+        """How many messages a dead-letter queue took."""
+        return sum(message.handed_to == "dlq" for message in self.accepted)
 
 
 def forward(
@@ -60,19 +71,34 @@ def forward(
 ) -> Forwarded:
     """Deliver the messages' RAW rows to Firehose; broken envelopes and rows past its limit go to the topic's DLQ."""
     rows: list[Row] = []
+    topics: dict[str, str] = {}
+    accepted: list[Accepted] = []
     retry: set[str] = set()
-    dead = 0
     for message in messages:
         try:
             rows.append(raw_row(message, now))
         except envelope.BrokenEnvelope as broken:
-            if dead_letters.send(message.topic, message.body, broken.code, broken.reason, source=message.source):
-                dead += 1
+            if _set_aside(message, broken, dead_letters):
+                accepted.append(Accepted(message.topic, None, message.id, "dlq"))
             else:
                 retry.add(message.id)
+        else:
+            topics[message.id] = message.topic
     for batch in batches(rows):
-        retry |= put(batch, firehose, stream, wait)
-    return Forwarded(len(messages) - dead - len(retry), dead, frozenset(retry))
+        refused = put(batch, firehose, stream, wait)
+        accepted += [
+            Accepted(topics[row.sqs_id], row.message_id, row.sqs_id, "firehose")
+            for row in batch
+            if row.sqs_id not in refused
+        ]
+        retry |= refused
+    return Forwarded(accepted, frozenset(retry))
+
+
+def _set_aside(message: Message, broken: envelope.BrokenEnvelope, dead_letters: DeadLetters) -> bool:
+    return dead_letters.send(
+        message.topic, message.body, broken.code, broken.reason, source=message.source, sqs_id=message.id
+    )
 
 
 def raw_row(message: Message, now: datetime) -> Row:
@@ -81,7 +107,7 @@ def raw_row(message: Message, now: datetime) -> Row:
     data = msgspec.json.encode(row)
     if len(data) > MAX_RECORD_BYTES:
         raise envelope.BrokenEnvelope("too_large", f"the row has {len(data)} bytes, Firehose takes {MAX_RECORD_BYTES}")
-    return Row(message.id, data)
+    return Row(message.id, row["message_id"], data)
 
 
 def batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
@@ -99,7 +125,7 @@ def batches(rows: Sequence[Row]) -> Iterator[list[Row]]:
 
 
 def put(batch: list[Row], firehose: "FirehoseClient", stream: str, wait: Callable[[float], object]) -> set[str]:
-    """Put one batch, sending again only what Firehose refused; return the message ids that it never took."""
+    """Put one batch, sending again only what Firehose refused; return the SQS ids of what it never took."""
     waiting = batch
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -114,4 +140,4 @@ def put(batch: list[Row], firehose: "FirehoseClient", stream: str, wait: Callabl
             return set()
         results = zip(waiting, answer["RequestResponses"], strict=True)
         waiting = [row for row, result in results if "ErrorCode" in result]
-    return {row.message_id for row in waiting}
+    return {row.sqs_id for row in waiting}

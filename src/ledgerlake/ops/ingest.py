@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
+from ledgerlake import failpoints
 from ledgerlake.errors import TerminalError, TransientError
 from ledgerlake.ops import split
 from ledgerlake.ops.dead_letters import DeadLetters
@@ -128,6 +129,7 @@ class Ingest:
         for message in window:
             if not message.fits(queue):
                 self._set_aside(message, topic)
+        failpoints.hit("ingest.after_send_before_mark", topic)
         return replace(
             progress,
             position=window[-1].number,

@@ -3,6 +3,7 @@ import json
 import boto3
 import pytest
 
+from ledgerlake.failpoints import Crashed
 from ledgerlake.handlers import drain_dlq
 from ledgerlake.ops import drain as draining
 from ledgerlake.ops.drain import SQS_MESSAGE_ID, delete
@@ -82,15 +83,14 @@ def test_nothing_is_deleted_when_the_write_fails(queues, drain, lake, monkeypatc
     assert left(queues["events-dlq"]) == 1
 
 
-def test_a_drain_that_died_after_its_write_is_finished_without_a_second_row(queues, drain, rows, monkeypatch):
+def test_a_drain_that_died_after_its_write_is_finished_without_a_second_row(queues, drain, rows, arm, monkeypatch):
     send(queues["events-dlq"], "once")
     monkeypatch.setattr(draining, "INVISIBLE_SECONDS", 0)
-    with monkeypatch.context() as dying:
-        dying.setattr(draining, "MAX_MESSAGES", 1)
-        dying.setattr(draining, "delete", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            drain()
     monkeypatch.setattr(draining, "MAX_MESSAGES", 1)
+    arm("drain.after_write_before_delete=crash*1")
+    with pytest.raises(Crashed):
+        drain()
+    assert left(queues["events-dlq"]) == 1
     assert drain() == {"written": 0, "written_before": 1, "deleted": 1}
     assert [row["body"] for row in rows()] == ["once"]
     assert left(queues["events-dlq"]) == 0

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
+from ledgerlake.failpoints import Crashed
 from ledgerlake.handlers import ingest
 from ledgerlake.ops import ingest as ingesting
 from ledgerlake.ops.enqueue import NotSent, Outgoing, Queue, QueueSender, batches
@@ -230,6 +231,21 @@ def test_one_that_died_is_resumed_by_its_own_retry_at_once(land, run, queues, re
             run(event)
     assert run(event)[0]["outcome"] == "done"
     assert len(received(queues["events"])) == 3
+
+
+def test_one_that_died_after_sending_sends_the_same_ids_again_and_loses_none(
+    land, run, arm, queues, received, monkeypatch
+):
+    monkeypatch.setattr(ingesting, "WINDOW", 1)
+    lines = [json.dumps({"n": number}) for number in range(25)]
+    event = land("landing/events/a.jsonl", "\n".join(lines).encode())
+    arm("ingest.after_send_before_mark[events]=crash*1")
+    with pytest.raises(Crashed):
+        run(event)
+    assert run(event)[0]["outcome"] == "done"
+    found = envelopes(received(queues["events"]))
+    assert sorted(e.json_payload for e in found) == sorted(lines + lines[:10])
+    assert len({e.message_id for e in found}) == 25
 
 
 def test_one_that_failed_lets_any_other_go_on_at_once(land, run, context, queues, received, monkeypatch):

@@ -37,8 +37,10 @@ class Dlq(DeadLetters):
     def __init__(self, works: bool = True) -> None:
         self.works = works
         self.sent: list[tuple[str, str, str, str]] = []
+        self.sqs_ids: list[str] = []
 
-    def send(self, topic: str, body: str, code: str, reason: str, *, source: str = "sqs") -> bool:
+    def send(self, topic: str, body: str, code: str, reason: str, *, source: str = "sqs", sqs_id: str = "") -> bool:
+        self.sqs_ids.append(sqs_id)
         if self.works:
             self.sent.append((topic, body, code, source))
         return self.works
@@ -115,12 +117,23 @@ def test_a_broken_envelope_goes_to_the_dead_letter_queue_and_harms_no_other(fire
     result = run(firehose, messages("no json", envelope(2)), dlq)
     assert (result.delivered, result.dead_lettered, result.retry) == (1, 1, frozenset())
     assert dlq.sent == [("events", "no json", "not_json", "sqs")]
+    assert dlq.sqs_ids == ["s0"]
 
 
 def test_a_broken_envelope_stays_on_its_queue_when_the_dead_letter_queue_refuses_it(firehose):
     answers(firehose, [OK])
     result = run(firehose, messages("no json", envelope(2)), Dlq(works=False))
     assert (result.delivered, result.dead_lettered, result.retry) == (1, 0, {"s0"})
+
+
+def test_accepted_is_what_firehose_or_a_dead_letter_queue_has_and_nothing_that_goes_back(firehose):
+    answers(firehose, [OK, SLOW_DOWN], [SLOW_DOWN], [SLOW_DOWN], [SLOW_DOWN])
+    result = run(firehose, messages(envelope(1), "no json", envelope(2)))
+    assert [(m.topic, m.message_id, m.sqs_id, m.handed_to) for m in result.accepted] == [
+        ("events", None, "s1", "dlq"),
+        ("events", "m1", "s0", "firehose"),
+    ]
+    assert result.retry == {"s2"}
 
 
 def test_a_row_over_firehoses_limit_goes_to_the_dead_letter_queue(firehose):
@@ -136,9 +149,9 @@ def test_a_payload_that_is_no_json_is_delivered(firehose):
 
 
 def test_batches_keep_firehoses_limits_and_the_order():
-    rows = [Row(str(number), b"x") for number in range(1201)]
+    rows = [Row(str(number), f"m{number}", b"x") for number in range(1201)]
     assert [len(batch) for batch in batches(rows)] == [MAX_RECORDS, MAX_RECORDS, 201]
-    large = [Row(str(number), b"x" * 1_000_000) for number in range(9)]
+    large = [Row(str(number), f"m{number}", b"x" * 1_000_000) for number in range(9)]
     split = list(batches(large))
     assert all(sum(len(row.data) for row in batch) <= MAX_BATCH_BYTES for batch in split)
     assert [row for batch in split for row in batch] == large
