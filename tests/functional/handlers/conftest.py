@@ -6,8 +6,11 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from moto import mock_aws
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from ledgerlake import failpoints
 from ledgerlake.handlers import clients
 from ledgerlake.settings import Settings
 from ledgerlake.tables.ensure import ensure_ops, ensure_topic
@@ -22,8 +25,9 @@ STATE = {
     "processing_enabled": ("topic",),
     "idempotency_keys": ("id",),
     "file_registry": ("object", "version"),
+    "circuit_breakers": ("topic",),
 }
-CACHED = (clients.settings, clients.sqs, clients.firehose, clients.s3, clients.dynamodb)
+CACHED = (clients.settings, clients.sqs, clients.firehose, clients.s3, clients.dynamodb, clients.state_machines)
 
 
 @pytest.fixture
@@ -57,6 +61,14 @@ def settings(aws, monkeypatch):
     yield Settings.from_env()
     for make in CACHED:
         make.cache_clear()
+
+
+@pytest.fixture
+def arm(settings):
+    """Arm failpoints for this test, as the settings of a deployed function would."""
+    clients.settings()  # reading them arms what they say: nothing
+    yield failpoints.arm
+    failpoints.arm("")
 
 
 @pytest.fixture
@@ -107,7 +119,10 @@ def lake(tmp_path, settings):
         catalog.create_namespace(getattr(settings.databases, layer))
 
     def locations(database):
-        return {name[-1]: catalog.load_table(name).metadata_location for name in catalog.list_tables(database)}
+        """As Glue lists tables: none of their files is read."""
+        wanted = select(IcebergTables).where(IcebergTables.table_namespace == database)
+        with Session(catalog.engine) as session:
+            return {table.table_name: table.metadata_location for table in session.scalars(wanted)}
 
     lake = Lake(settings, catalog, locations, {layer: f"file://{tmp_path}/{layer}" for layer in LAYERS})
     ensure_ops(lake)
