@@ -105,6 +105,7 @@ module "orchestration" {
   dynamodb_tables     = { for table in ["checkpoints", "locks", "processing_enabled"] : table => local.dynamodb_tables[table] }
   settings            = local.settings
   lake_package        = local.lambda_packages.lake
+  light_package       = local.lambda_packages.light
   architecture        = var.architecture
   job_files           = local.job_files
   glue                = { worker_type = var.glue.worker_type, workers = var.glue.workers, timeout_minutes = var.glue.timeout_minutes }

@@ -16,24 +16,11 @@ locals {
     Resource = var.kms_key_arn
   }]
 
-  # Steps are retried where Lambda or the network failed them, not where they said no.
-  lambda_retry = [{
-    ErrorEquals = [
-      "Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException",
-      "Lambda.TooManyRequestsException", "TransientError",
-    ]
-    IntervalSeconds = 2
-    MaxAttempts     = 6
-    BackoffRate     = 2
-    JitterStrategy  = "FULL"
-  }]
-  glue_retry = [{
-    ErrorEquals     = ["Glue.ConcurrentRunsExceededException", "Glue.ThrottlingException", "Glue.ResourceNumberLimitExceededException"]
-    IntervalSeconds = 15
-    MaxAttempts     = 20
-    BackoffRate     = 1.5
-    MaxDelaySeconds = 120
-  }]
+  # Steps are tried again where Lambda, the network or their process failed them, or they say so (TransientError), not where they said
+  # no; each finds what an earlier try wrote. A run is tried again only where it never began. One that failed, timed out or was stopped
+  # is the next cycle's to finish: the dead run's locks stand for up to five minutes, and a second try would skip its topics and hide
+  # the failure. The alert is the last that anybody hears of a cycle: it is tried again whatever the reason.
+  retries = jsondecode(file("${path.module}/retries.json"))
 }
 
 resource "aws_cloudwatch_log_group" "cycle" {
@@ -57,8 +44,7 @@ resource "aws_sfn_state_machine" "cycle" {
     alerts_topic_arn    = var.alerts_topic_arn
     max_concurrent_runs = var.max_concurrent_runs
     run_timeout_seconds = 60 * (var.glue.timeout_minutes + 15)
-    lambda_retry        = jsonencode(local.lambda_retry)
-    glue_retry          = jsonencode(local.glue_retry)
+    retries             = { for what, policy in local.retries : what => jsonencode(policy) }
     glue_jobs           = { for stage, job in aws_glue_job.this : stage => job.name }
     lambdas             = { for name, function in module.step : name => function.arn }
   })

@@ -10,5 +10,5 @@ output "glue_job_names" {
 
 output "lambda_names" {
   description = "Function names by handler."
-  value       = { for name, function in module.step : name => function.name }
+  value       = merge({ for name, function in module.step : name => function.name }, { start_cycle = module.start_cycle.name })
 }

@@ -54,6 +54,16 @@ variable "settings" {
   nullable    = false
 }
 
+variable "light_package" {
+  description = "The Lambda package without pyiceberg: bucket, key, and sha256 in base64."
+  type = object({
+    bucket = string
+    key    = string
+    hash   = string
+  })
+  nullable = false
+}
+
 variable "lake_package" {
   description = "The Lambda package with pyiceberg: bucket, key, and sha256 in base64."
   type = object({

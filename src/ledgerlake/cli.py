@@ -129,11 +129,12 @@ def query_command(
 def cycle_start(
     ctx: typer.Context,
     topic: Topics = None,
+    name: Annotated[str, typer.Option(help="Start the cycle of this name once: again, it is found.")] = "",
     wait: Annotated[bool, typer.Option(help="Follow it to its end; ends 1 when it fails.")] = False,
 ) -> None:
-    """Start a cycle now."""
+    """Start a cycle now. Topics that another cycle works on are skipped."""
     environment = environment_of(ctx)
-    arn = cycles.start(environment.state_machines, environment.outputs.state_machine_arn, topic or ())
+    arn = cycles.start(environment.state_machines, environment.outputs.state_machine_arn, topic or (), name)
     if wait:
         _follow(environment, arn)
     else:

@@ -73,7 +73,7 @@ run "names_are_worked_out_from_the_prefix" {
     condition = output.lambda_names == {
       for name in [
         "processor", "firehose_transform", "ingest", "drain_dlq", "publish_contract", "ensure_tables", "plan_cycle",
-        "check_curated_ready", "reconcile",
+        "check_curated_ready", "reconcile", "start_cycle", "probe_breakers",
       ] : name => "ledgerlake-test-${replace(name, "_", "-")}"
     }
     error_message = "Functions are named by their handlers."

@@ -32,6 +32,7 @@ variables {
   databases        = { raw = "t_raw", standardized = "t_standardized", curated = "t_curated", ops = "t_ops" }
   dynamodb_tables  = { checkpoints = "t-checkpoints", locks = "t-locks", processing_enabled = "t-processing-enabled" }
   settings         = "{}"
+  light_package    = { bucket = "t-artifacts", key = "lambda/light.zip", hash = "aGFzaA==" }
   lake_package     = { bucket = "t-artifacts", key = "lambda/lake.zip", hash = "aGFzaA==" }
   alerts_topic_arn = "arn:aws:sns:eu-central-1:123456789012:ledgerlake-test-alerts"
   job_files = {
@@ -77,6 +78,45 @@ run "a_cycle_has_the_states_of_the_design" {
       jsondecode(aws_sfn_state_machine.cycle.definition).States[stage].MaxConcurrency == var.max_concurrent_runs
     ])
     error_message = "No more Glue runs at a time than max_concurrent_runs."
+  }
+}
+
+run "what_helps_is_tried_again_and_nothing_else" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for name in ["PlanCycle", "CheckCuratedReady", "Reconcile"] :
+      contains(flatten(jsondecode(aws_sfn_state_machine.cycle.definition).States[name].Retry[*].ErrorEquals), "TransientError")
+      && !contains(flatten(jsondecode(aws_sfn_state_machine.cycle.definition).States[name].Retry[*].ErrorEquals), "States.ALL")
+    ])
+    error_message = "A step that failed for now is tried again, one that said no is not."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for map in ["RunStandardized", "RunCurated"] : [
+        for state in values(jsondecode(aws_sfn_state_machine.cycle.definition).States[map].ItemProcessor.States) : [
+          for error in flatten(state.Retry[*].ErrorEquals) : startswith(error, "Glue.")
+        ] if state.Type == "Task"
+      ]
+    ]))
+    error_message = "A run that began is never started again by its cycle: its dead locks would turn the failure into a skip."
+  }
+
+  assert {
+    condition     = flatten(jsondecode(aws_sfn_state_machine.cycle.definition).States.HandleError.Retry[*].ErrorEquals) == ["States.ALL"]
+    error_message = "The alert is tried again whatever SNS said."
+  }
+
+  assert {
+    condition = alltrue([
+      for map in ["RunStandardized", "RunCurated"] : alltrue([
+        for state in values(jsondecode(aws_sfn_state_machine.cycle.definition).States[map].ItemProcessor.States) :
+        one(state.Catch).ErrorEquals == ["States.ALL"] if state.Type == "Task"
+      ])
+    ])
+    error_message = "A run that fails must not end the runs beside it."
   }
 }
 
@@ -160,6 +200,22 @@ run "the_schedule_is_on_every_15_minutes" {
   assert {
     condition     = one(aws_scheduler_schedule.cycle).schedule_expression == "rate(15 minutes)" && length(aws_iam_role.schedule) == 1
     error_message = "Cycles start every 15 minutes by default."
+  }
+
+  assert {
+    condition = one(one(aws_scheduler_schedule.cycle).target).input == join("", [
+      "{\"scheduled_time\":\"<aws.scheduler.scheduled-time>\",",
+      "\"state_machine_arn\":\"arn:aws:states:eu-central-1:123456789012:stateMachine:ledgerlake-test-cycle\"}",
+    ])
+    error_message = "The scheduler must see its keyword unescaped: the cycle's name is made of the scheduled time."
+  }
+
+  assert {
+    condition = (
+      one(one(aws_scheduler_schedule.cycle).target).arn == module.start_cycle.arn
+      && one([for s in jsondecode(one(aws_iam_role_policy.schedule).policy).Statement : s.Resource if s.Sid == "CallStartCycle"]) == module.start_cycle.arn
+    )
+    error_message = "The schedule calls start_cycle, and its role may call nothing else."
   }
 }
 

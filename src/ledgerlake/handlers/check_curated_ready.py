@@ -6,11 +6,13 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ledgerlake.handlers.lakehouse import lake, state
+from ledgerlake.handlers.transient import transient_by_name
 from ledgerlake.ops import steps
 
 logger = Logger(service="check_curated_ready")
 
 
+@transient_by_name
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Return whether there is anything to curate, in which runs, and how many topics failed to be standardized."""

@@ -6,11 +6,13 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ledgerlake.handlers.lakehouse import lake, state
+from ledgerlake.handlers.transient import transient_by_name
 from ledgerlake.ops import steps
 
 logger = Logger(service="plan_cycle")
 
 
+@transient_by_name
 @logger.inject_lambda_context
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Plan `cycle_id` for all topics, or for `topics`. Raises UnknownTopics, naming them."""

@@ -7,6 +7,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from ledgerlake.handlers.lakehouse import lake, state
+from ledgerlake.handlers.transient import transient_by_name
 from ledgerlake.ops import steps
 
 # The answer goes into an alert and through Step Functions (256 KiB); the whole of it stands in the ops tables.
@@ -17,6 +18,7 @@ logger = Logger(service="reconcile")
 metrics = Metrics(namespace="ledgerlake", service="reconcile")
 
 
+@transient_by_name
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

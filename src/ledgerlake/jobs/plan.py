@@ -1,5 +1,6 @@
 """What a cycle has to do: pinned batches, skipped topics, and how the work is spread over Glue runs (design 3.5, 5)."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,9 +18,11 @@ from ledgerlake.tables import snapshots
 from ledgerlake.tables.history import Outcome, Result
 from ledgerlake.tables.history import Stage as HistoryStage
 from ledgerlake.tables.lake import Lake, staging, topics_of
-from ledgerlake.tables.snapshots import Entry, LedgerLost, UnreadableRange
+from ledgerlake.tables.snapshots import Entry, UnreadableRange
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 Pin = Callable[[Lake, State, str, str, Checkpoint | None], Checkpoint | None]
 """What pins a topic's batch of a stage: (lake, state, topic, cycle_id, the checkpoint before)."""
@@ -244,15 +247,21 @@ def _plan_curate_topic(view: _View, topic: str) -> Work | None:
 
 def _pin_or_defer(view: _View, topic: str, stage: Stage, pin: Pin) -> Work | None:
     """Pin the topic's batch. What cannot be pinned is left to the job: it fails for this topic, with the cause."""
+    try:
+        pinned = _pinned(view, topic, stage, pin)
+        return Work(topic=topic, bytes=_batch_bytes(view.lake, pinned)) if pinned else None
+    except Exception as error:  # the topics beside it must go on
+        logger.warning("%s cannot be planned for %s: %s: %s", topic, stage, type(error).__name__, error)
+        return Work(topic=topic)
+
+
+def _pinned(view: _View, topic: str, stage: Stage, pin: Pin) -> Checkpoint | None:
     before = view.checkpoints.get((topic, stage))
     try:
-        pinned = pin(view.lake, view.state, topic, view.cycle_id, before)
+        return pin(view.lake, view.state, topic, view.cycle_id, before)
     except CheckpointMoved:
         before = view.state.checkpoints.get(topic, stage)
-        pinned = before if before is not None and before.pending else None
-    except (UnreadableRange, LedgerLost):
-        return Work(topic=topic)
-    return Work(topic=topic, bytes=_batch_bytes(view.lake, pinned)) if pinned else None
+        return before if before is not None and before.pending else None
 
 
 def _pin(

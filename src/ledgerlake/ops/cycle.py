@@ -1,10 +1,12 @@
 """Start a cycle of the state machine, follow it, and say how it ended and why."""
 
 import json
+import re
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ledgerlake.errors import TerminalError
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 RUNNING = "RUNNING"
 NOTHING_TO_DO = "NothingToDo"
+# Narrower than Step Functions' rule: the name is the cycle's id, and stands in keys, file names and SQL.
+NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 class CycleTimeout(TerminalError):
@@ -22,6 +26,10 @@ class CycleTimeout(TerminalError):
 
 class NoCycle(TerminalError):
     """There is no such cycle."""
+
+
+class BadCycleName(TerminalError):
+    """A cycle cannot have this name, or another cycle has it."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +79,38 @@ class Cycle:
         return self.steps[-1].name if self.steps else ""
 
 
-def start(client: "SFNClient", state_machine_arn: str, topics: Sequence[str] = ()) -> str:
-    """Start a cycle over all topics, or over these only; returns the execution's ARN."""
+def start(client: "SFNClient", state_machine_arn: str, topics: Sequence[str] = (), name: str = "") -> str:
+    """Start a cycle over all topics, or over these only; returns the execution's ARN. Raises BadCycleName.
+
+    A name stands for one cycle: starting it again, while it runs or later, finds it and starts nothing. Without one
+    the cycle gets a name of its own.
+    """
+    name = name or f"by-hand-{_compact(datetime.now(UTC))}-{uuid.uuid4().hex[:6]}"
+    if not NAME.fullmatch(name):
+        raise BadCycleName(f"{name!r} is no name for a cycle: use up to 80 letters, digits, - and _")
     document = json.dumps({"topics": sorted(topics)} if topics else {})
-    return client.start_execution(stateMachineArn=state_machine_arn, input=document)["executionArn"]
+    try:
+        return client.start_execution(stateMachineArn=state_machine_arn, name=name, input=document)["executionArn"]
+    except client.exceptions.ExecutionAlreadyExists as error:
+        arn = execution_arn(state_machine_arn, name)
+        if client.describe_execution(executionArn=arn).get("input") != document:
+            raise BadCycleName(f"the cycle {name} was started with other topics: choose another name") from error
+        return arn
+
+
+def scheduled_name(scheduled_time: str) -> str:
+    """The name of the cycle that the clock starts for this time (ISO 8601, with zone). Raises BadCycleName."""
+    try:
+        time_of_day = datetime.fromisoformat(scheduled_time)
+    except ValueError as error:
+        raise BadCycleName(f"{scheduled_time!r} is no time") from error
+    if time_of_day.tzinfo is None:
+        raise BadCycleName(f"{scheduled_time!r} has no zone")
+    return f"scheduled-{_compact(time_of_day)}"
+
+
+def _compact(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def execution_arn(state_machine_arn: str, cycle_id: str) -> str:

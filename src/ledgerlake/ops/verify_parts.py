@@ -17,6 +17,7 @@ HANDLERS = (
     "ingest",
     "publish_contract",
     "ensure_tables",
+    "start_cycle",
     "plan_cycle",
     "check_curated_ready",
     "reconcile",

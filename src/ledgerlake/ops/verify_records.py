@@ -117,7 +117,7 @@ class Probe:
             def seen(cycle: cycles.Cycle, told: list[str] = told) -> None:
                 for step in cycle.steps[len(told) :]:
                     told.append(step.name)
-                    self.say(f"cycle {cycle.cycle_id[:8]}: {step.name}")
+                    self.say(f"cycle {cycle.cycle_id}: {step.name}")
 
             ended = cycles.wait(client, arn, seen=seen)
             if not ended.succeeded:

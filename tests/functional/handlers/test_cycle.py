@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
@@ -133,6 +134,44 @@ def test_planning_a_cycle_again_gives_the_same_answer(call, events, lake):
     first = call(plan_cycle)
     raw(lake, "m2")
     assert call(plan_cycle) == first
+
+
+def test_a_topic_whose_table_cannot_be_read_is_left_to_its_job_and_holds_no_other_up(call, events, lake, state):
+    ensure_topic(lake, "orders")
+    state.gate.put(Admission("orders", True, 1, "sha", "version", curated=True))
+    raw(lake, "m1")
+    raw(lake, "m2", topic="orders")
+    Path(lake.load("raw", "orders_staging").metadata_location.removeprefix("file://")).unlink()
+    [run] = call(plan_cycle)["runs"]
+    assert state.cycles.get_request(run["request"]).topics == ("events", "orders")
+    assert state.checkpoints.get("events", "standardize").pending
+
+
+def test_a_dead_runs_topic_is_skipped_while_its_lock_stands_and_done_on_the_same_batch_after(
+    call, events, lake, state, state_tables
+):
+    raw(lake, "m1")
+    call(plan_cycle)
+    pinned = state.checkpoints.get("events", "standardize").batch_id
+    state.locks.acquire("events", CYCLE)  # its run was stopped, and gave nothing back
+    raw(lake, "m2")
+
+    assert call(plan_cycle, cycle_id="cycle-2") == {"cycle_id": "cycle-2", "work": False, "runs": []}
+    assert history(lake) == [("events", "plan", "SKIPPED_LOCKED", CYCLE)]
+
+    expire(state_tables["locks"], "events")
+    [run] = call(plan_cycle, cycle_id="cycle-3")["runs"]
+    assert state.cycles.get_request(run["request"]).topics == ("events",)
+    assert state.checkpoints.get("events", "standardize").batch_id == pinned
+    with state.locks.acquire("events", "cycle-3"):
+        assert state.locks.holder("events") == "cycle-3"
+
+
+def expire(locks, topic):
+    """As time does."""
+    locks.update_item(
+        Key={"topic": topic}, UpdateExpression="SET expires_at = :past", ExpressionAttributeValues={":past": 0}
+    )
 
 
 def test_what_was_standardized_is_planned_to_be_curated(call, events, lake, state):

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,13 +15,18 @@ MACHINE = "arn:aws:states:eu-central-1:000000000000:stateMachine:ledgerlake-test
 class StateMachines:
     """Step Functions with one execution, whose looks are given in turn."""
 
+    exceptions = SimpleNamespace(
+        ExecutionAlreadyExists=type("ExecutionAlreadyExists", (Exception,), {}),
+        ExecutionDoesNotExist=type("ExecutionDoesNotExist", (Exception,), {}),
+    )
+
     def __init__(self, *looks):
         self.looks = list(looks)
         self.started = []
 
-    def start_execution(self, stateMachineArn, input):  # noqa: A002
+    def start_execution(self, stateMachineArn, name, input):  # noqa: A002
         self.started.append(json.loads(input))
-        return {"executionArn": cycles.execution_arn(stateMachineArn, "c1")}
+        return {"executionArn": cycles.execution_arn(stateMachineArn, name)}
 
     def describe_execution(self, executionArn):
         self.look = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
@@ -48,9 +54,35 @@ def left(second):
 
 def test_all_topics_are_asked_for_unless_some_are_named():
     client = StateMachines({"status": "RUNNING", "events": []})
-    assert cycles.start(client, MACHINE) == "arn:aws:states:eu-central-1:000000000000:execution:ledgerlake-test:c1"
+    cycles.start(client, MACHINE)
     cycles.start(client, MACHINE, ["b", "a"])
     assert client.started == [{}, {"topics": ["a", "b"]}]
+
+
+def test_a_cycle_bears_its_name_or_one_of_its_own():
+    client = StateMachines({"status": "RUNNING", "events": []})
+    named = "arn:aws:states:eu-central-1:000000000000:execution:ledgerlake-test:nightly"
+    assert cycles.start(client, MACHINE, name="nightly") == named
+    own = {cycles.start(client, MACHINE).rpartition(":")[2] for _ in range(2)}
+    assert len(own) == 2
+    assert all(cycles.NAME.fullmatch(name) for name in own)
+
+
+@pytest.mark.parametrize("name", ["a:b", "a b", "x" * 81, "ü"])
+def test_a_name_that_step_functions_would_refuse_is_told_before(name):
+    with pytest.raises(cycles.BadCycleName, match="letters, digits"):
+        cycles.start(StateMachines({"status": "RUNNING", "events": []}), MACHINE, name=name)
+
+
+def test_a_scheduled_time_has_one_name_in_every_zone():
+    names = {cycles.scheduled_name(time) for time in ("2026-01-18T10:00:00Z", "2026-01-18T11:00:00+01:00")}
+    assert names == {"scheduled-20260118T100000Z"}
+
+
+@pytest.mark.parametrize("time", ["<aws.scheduler.scheduled-time>", "2026-01-18T10:00:00", ""])
+def test_what_is_no_time_names_no_cycle(time):
+    with pytest.raises(cycles.BadCycleName):
+        cycles.scheduled_name(time)
 
 
 def test_a_cycle_is_followed_to_its_end():
