@@ -39,7 +39,7 @@ output "state_machine_arn" {
 }
 
 output "dynamodb_tables" {
-  description = "DynamoDB table names: checkpoints, locks, processing_enabled, idempotency_keys, file_registry."
+  description = "DynamoDB table names: checkpoints, locks, processing_enabled, idempotency_keys, file_registry, circuit_breakers."
   value       = module.lakehouse.dynamodb_tables
 }
 

@@ -6,6 +6,7 @@ locals {
     processing_enabled = { hash = "topic", range = "", ttl = "" }
     idempotency_keys   = { hash = "id", range = "", ttl = "expiration" }
     file_registry      = { hash = "object", range = "version", ttl = "" }
+    circuit_breakers   = { hash = "topic", range = "", ttl = "" }
   }
 }
 

@@ -49,6 +49,7 @@ variable "dynamodb_tables" {
     processing_enabled = string
     idempotency_keys   = string
     file_registry      = string
+    circuit_breakers   = string
   })
   nullable = false
 }

@@ -10,14 +10,42 @@ locals {
   any_queue = "${local.sqs_arn}:${var.queue_prefix}*"
   any_dlq   = "${local.sqs_arn}:${var.queue_prefix}*-dlq"
 
+  table_arn = "arn:${var.account.partition}:dynamodb:${local.arn_tail}:table"
+
+  processor_name = "${var.name}-processor"
   transform_name = "${var.name}-firehose-transform"
+
+  # What a function may do that takes messages off topic queues.
+  take_statements = [
+    {
+      Sid    = "TakeMessages"
+      Effect = "Allow"
+      Action = [
+        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+      ]
+      Resource = local.any_queue
+    },
+    {
+      Sid      = "SetAsideBrokenOnes"
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage"]
+      Resource = local.any_dlq
+    },
+    {
+      Sid      = "ForwardTheRest"
+      Effect   = "Allow"
+      Action   = ["firehose:PutRecordBatch"]
+      Resource = local.firehose_arn
+    },
+  ]
 }
 
 # Topic queues to Firehose.
 module "processor" {
   source = "../function"
 
-  name               = "${var.name}-processor"
+  name               = local.processor_name
   description        = "Forwards a topic's messages to Firehose; broken envelopes go to the topic's dead-letter queue."
   handler            = "ledgerlake.handlers.processor.handle"
   package            = var.light_package
@@ -29,28 +57,7 @@ module "processor" {
   kms_key_arn        = var.kms_key_arn
   account            = var.account
 
-  statements_json = jsonencode([
-    {
-      Sid    = "TakeMessages"
-      Effect = "Allow"
-      Action = [
-        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes",
-      ]
-      Resource = local.any_queue
-    },
-    {
-      Sid      = "SetAsideBrokenOnes"
-      Effect   = "Allow"
-      Action   = ["sqs:SendMessage", "sqs:GetQueueUrl"]
-      Resource = local.any_dlq
-    },
-    {
-      Sid      = "ForwardTheRest"
-      Effect   = "Allow"
-      Action   = ["firehose:PutRecordBatch"]
-      Resource = local.firehose_arn
-    },
-  ])
+  statements_json = jsonencode(concat(local.take_statements, local.breaker_statements))
 }
 
 resource "aws_lambda_event_source_mapping" "queue" {
@@ -64,6 +71,11 @@ resource "aws_lambda_event_source_mapping" "queue" {
 
   scaling_config {
     maximum_concurrency = var.processor_concurrency
+  }
+
+  # The circuit breaker disables and enables it; an apply must neither open nor close one.
+  lifecycle {
+    ignore_changes = [enabled]
   }
 }
 
@@ -110,8 +122,7 @@ module "ingest" {
       Effect = "Allow"
       Action = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       Resource = [
-        for table in values(var.dynamodb_tables) :
-        "arn:${var.account.partition}:dynamodb:${local.arn_tail}:table/${table}"
+        for table in [var.dynamodb_tables.idempotency_keys, var.dynamodb_tables.file_registry] : "${local.table_arn}/${table}"
       ]
     },
   ])

@@ -24,6 +24,7 @@ output "lambda_names" {
     drain_dlq          = module.drain_dlq.name
     firehose_transform = module.firehose_transform.name
     ingest             = module.ingest.name
+    probe_breakers     = module.probe_breakers.name
     processor          = module.processor.name
   }
 }

@@ -48,10 +48,11 @@ variable "raw_database" {
 }
 
 variable "dynamodb_tables" {
-  description = "The names of the DynamoDB tables that make ingestion idempotent."
+  description = "The names of the DynamoDB tables that make ingestion idempotent, and of the one that says which topics are taken."
   type = object({
     idempotency_keys = string
     file_registry    = string
+    circuit_breakers = string
   })
   nullable = false
 }

@@ -22,7 +22,7 @@ locals {
     for layer in ["raw", "standardized", "curated", "gold", "ops"] : layer => "${var.prefix}_${layer}"
   }
   dynamodb_tables = {
-    for table in ["checkpoints", "locks", "processing_enabled", "idempotency_keys", "file_registry"] :
+    for table in ["checkpoints", "locks", "processing_enabled", "idempotency_keys", "file_registry", "circuit_breakers"] :
     table => "${local.name}-${replace(table, "_", "-")}"
   }
   queue_prefix     = "${local.name}-"
@@ -42,6 +42,7 @@ locals {
     topics_per_run      = var.glue.topics_per_run
     bytes_per_run       = var.glue.gigabytes_per_run * 1024 * 1024 * 1024
     parallel_topics     = var.glue.parallel_topics
+    circuit_breaker     = var.circuit_breaker
   })
 }
 
@@ -78,7 +79,7 @@ module "ingest" {
   firehose_name         = local.firehose_name
   buckets               = { landing = module.catalog.buckets.landing, raw = module.catalog.buckets.raw }
   raw_database          = module.catalog.databases.raw
-  dynamodb_tables       = { for table in ["idempotency_keys", "file_registry"] : table => local.dynamodb_tables[table] }
+  dynamodb_tables       = { for table in ["idempotency_keys", "file_registry", "circuit_breakers"] : table => local.dynamodb_tables[table] }
   settings              = local.settings
   light_package         = local.lambda_packages.light
   lake_package          = local.lambda_packages.lake
@@ -104,8 +105,8 @@ module "orchestration" {
   databases           = { for layer in ["raw", "standardized", "curated", "ops"] : layer => local.databases[layer] }
   dynamodb_tables     = { for table in ["checkpoints", "locks", "processing_enabled"] : table => local.dynamodb_tables[table] }
   settings            = local.settings
-  lake_package        = local.lambda_packages.lake
   light_package       = local.lambda_packages.light
+  lake_package        = local.lambda_packages.lake
   architecture        = var.architecture
   job_files           = local.job_files
   glue                = { worker_type = var.glue.worker_type, workers = var.glue.workers, timeout_minutes = var.glue.timeout_minutes }

@@ -67,6 +67,35 @@ variable "queues" {
   nullable = false
 }
 
+variable "circuit_breaker" {
+  description = "When a topic's messages are no longer taken: the share of failures, of at least so many messages in a window; then the pause until a probe, and the longest one."
+  type = object({
+    enabled               = optional(bool, true)
+    failure_rate          = optional(number, 0.5)
+    min_messages          = optional(number, 20)
+    window_seconds        = optional(number, 60)
+    cool_down_seconds     = optional(number, 60)
+    max_cool_down_seconds = optional(number, 900)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.circuit_breaker.failure_rate > 0 && var.circuit_breaker.failure_rate <= 1
+    error_message = "failure_rate is a share: more than 0, at most 1."
+  }
+
+  validation {
+    condition     = var.circuit_breaker.min_messages >= 1 && var.circuit_breaker.window_seconds >= 1
+    error_message = "min_messages and window_seconds must each be at least 1."
+  }
+
+  validation {
+    condition     = var.circuit_breaker.cool_down_seconds >= 1 && var.circuit_breaker.max_cool_down_seconds >= var.circuit_breaker.cool_down_seconds
+    error_message = "cool_down_seconds must be at least 1, and max_cool_down_seconds no less than that."
+  }
+}
+
 variable "firehose_buffering" {
   description = "When Firehose commits to RAW: after so many seconds or MiB, whichever comes first."
   type = object({

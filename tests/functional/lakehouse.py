@@ -27,6 +27,7 @@ KEYS = {
     "processing_enabled": ("topic",),
     "idempotency_keys": ("id",),
     "file_registry": ("object", "version"),
+    "circuit_breakers": ("topic",),
 }
 
 

@@ -33,7 +33,7 @@ variables {
   databases = { raw = "t_raw", standardized = "t_standardized", curated = "t_curated", gold = "t_gold", ops = "t_ops" }
   dynamodb_tables = {
     checkpoints      = "t-checkpoints", locks = "t-locks", processing_enabled = "t-processing-enabled",
-    idempotency_keys = "t-idempotency-keys", file_registry = "t-file-registry"
+    idempotency_keys = "t-idempotency-keys", file_registry = "t-file-registry", circuit_breakers = "t-circuit-breakers"
   }
   topics           = ["events", "earthquakes"]
   settings         = "{}"
@@ -165,6 +165,7 @@ run "state_tables_have_their_keys_and_times_to_live" {
       processing_enabled = "topic/-"
       idempotency_keys   = "id/-"
       file_registry      = "object/version"
+      circuit_breakers   = "topic/-"
     }
     error_message = "The state tables' keys are an agreement with ledgerlake.state."
   }

@@ -31,7 +31,7 @@ variables {
   firehose_name    = "ledgerlake-test-raw"
   buckets          = { landing = "t-landing", raw = "t-raw" }
   raw_database     = "t_raw"
-  dynamodb_tables  = { idempotency_keys = "t-idempotency-keys", file_registry = "t-file-registry" }
+  dynamodb_tables  = { idempotency_keys = "t-idempotency-keys", file_registry = "t-file-registry", circuit_breakers = "t-circuit-breakers" }
   settings         = "{}"
   alerts_topic_arn = "arn:aws:sns:eu-central-1:123456789012:ledgerlake-test-alerts"
   light_package    = { bucket = "t-artifacts", key = "lambda/light.zip", hash = "aGFzaA==" }
@@ -167,7 +167,7 @@ run "the_drainer_runs_by_schedule_or_by_hand" {
   }
 
   assert {
-    condition     = aws_scheduler_schedule.drain.state == "DISABLED"
+    condition     = aws_scheduler_schedule.this["drain-dlq"].state == "DISABLED"
     error_message = "drain_enabled = false must stop the schedule."
   }
 }
@@ -176,8 +176,38 @@ run "the_drainer_runs_every_five_minutes" {
   command = plan
 
   assert {
-    condition     = aws_scheduler_schedule.drain.state == "ENABLED" && aws_scheduler_schedule.drain.schedule_expression == "rate(5 minutes)"
+    condition     = aws_scheduler_schedule.this["drain-dlq"].state == "ENABLED" && aws_scheduler_schedule.this["drain-dlq"].schedule_expression == "rate(5 minutes)"
     error_message = "Dead letters are drained every five minutes."
+  }
+}
+
+run "topics_that_are_no_longer_taken_are_probed_every_minute" {
+  command = plan
+
+  variables {
+    drain_enabled = false
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.this["probe-breakers"].state == "ENABLED" && aws_scheduler_schedule.this["probe-breakers"].schedule_expression == "rate(1 minute)"
+    error_message = "Open circuit breakers are looked at every minute, whatever else is scheduled."
+  }
+}
+
+run "a_breaker_may_stop_the_processors_mappings_and_no_others" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for s in local.breaker_statements : s.Condition.ArnEquals["lambda:FunctionArn"] == "arn:aws:lambda:eu-central-1:123456789012:function:ledgerlake-test-processor"
+      if contains(s.Action, "lambda:UpdateEventSourceMapping")
+    ])
+    error_message = "Mappings of other functions are not the breaker's."
+  }
+
+  assert {
+    condition     = [for s in local.breaker_statements : s.Sid if contains(flatten([s.Resource]), "*")] == ["FindMappings"]
+    error_message = "Every statement but the listing names its resource."
   }
 }
 

@@ -90,7 +90,7 @@ run "names_are_worked_out_from_the_prefix" {
   }
 
   assert {
-    condition     = toset(keys(output.dynamodb_tables)) == toset(["checkpoints", "locks", "processing_enabled", "idempotency_keys", "file_registry"])
+    condition     = toset(keys(output.dynamodb_tables)) == toset(["checkpoints", "locks", "processing_enabled", "idempotency_keys", "file_registry", "circuit_breakers"])
     error_message = "The state tables are an agreement (design 3.3)."
   }
 }
@@ -181,13 +181,14 @@ run "wrong_values_are_named" {
     architecture        = "riscv"
     max_payload_columns = 0
     glue                = { parallel_topics = 0 }
+    circuit_breaker     = { failure_rate = 1.5, min_messages = 0, cool_down_seconds = 0 }
     alert_emails        = ["nobody"]
     log_retention_days  = 31
     kms_key_arn         = "alias/lake"
   }
 
   expect_failures = [
-    var.prefix, var.architecture, var.max_payload_columns, var.glue, var.alert_emails, var.log_retention_days, var.kms_key_arn,
+    var.prefix, var.architecture, var.max_payload_columns, var.glue, var.circuit_breaker, var.alert_emails, var.log_retention_days, var.kms_key_arn,
   ]
 }
 

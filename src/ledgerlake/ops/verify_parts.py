@@ -13,6 +13,7 @@ from ledgerlake.tables.lake import LAYERS, Lake, staging
 
 HANDLERS = (
     "processor",
+    "probe_breakers",
     "firehose_transform",
     "ingest",
     "publish_contract",
@@ -152,6 +153,7 @@ KEYS = {
     "processing_enabled": ("topic",),
     "idempotency_keys": ("id",),
     "file_registry": ("object", "version"),
+    "circuit_breakers": ("topic",),
 }
 EXPIRY = {"locks": "expires_at", "idempotency_keys": "expiration"}
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ledgerlake import failpoints
-from ledgerlake.handlers import clients
+from ledgerlake.handlers import breaker, clients
 from ledgerlake.settings import Settings
 from ledgerlake.tables.ensure import ensure_ops, ensure_topic
 from ledgerlake.tables.lake import LAYERS, Lake
@@ -27,7 +27,15 @@ STATE = {
     "file_registry": ("object", "version"),
     "circuit_breakers": ("topic",),
 }
-CACHED = (clients.settings, clients.sqs, clients.firehose, clients.s3, clients.dynamodb, clients.state_machines)
+CACHED = (
+    breaker.breaker,
+    clients.settings,
+    clients.sqs,
+    clients.firehose,
+    clients.s3,
+    clients.dynamodb,
+    clients.state_machines,
+)
 
 
 @pytest.fixture

@@ -17,7 +17,14 @@ def lambda_environment(monkeypatch):
         "databases": {layer: f"lake_{layer}" for layer in ("raw", "standardized", "curated", "gold", "ops")},
         "dynamodb_tables": {
             name: f"lake-{name}"
-            for name in ("checkpoints", "locks", "processing_enabled", "idempotency_keys", "file_registry")
+            for name in (
+                "checkpoints",
+                "locks",
+                "processing_enabled",
+                "idempotency_keys",
+                "file_registry",
+                "circuit_breakers",
+            )
         },
         "firehose_name": "lake-raw",
         "queue_prefix": "lake-",

@@ -7,7 +7,7 @@ from ledgerlake.settings import Settings
 from ledgerlake.tables.lake import LAYERS, Lake
 
 NAMES = ("landing", "raw", "standardized", "curated", "gold", "ops", "contracts", "artifacts")
-STATES = ("checkpoints", "locks", "processing_enabled", "idempotency_keys", "file_registry")
+STATES = ("checkpoints", "locks", "processing_enabled", "idempotency_keys", "file_registry", "circuit_breakers")
 
 
 @pytest.fixture
