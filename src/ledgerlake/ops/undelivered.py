@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from ledgerlake.ops import forward
+from ledgerlake.ops.dead_letters import ORIGINAL_ID
 from ledgerlake.ops.drain import SQS_MESSAGE_ID
 from ledgerlake.ops.enqueue import Letter, Message, Outgoing
 from ledgerlake.records.envelope import BrokenEnvelope
 from ledgerlake.tables.definitions import DLQ_ERRORS, FIREHOSE_ERRORS
 
-# What the drainer added to the attributes that the message had.
-DRAINED = frozenset({SQS_MESSAGE_ID, "error_code", "reason"})
+# What was added to the attributes that the message had.
+DRAINED = frozenset({SQS_MESSAGE_ID, ORIGINAL_ID, "error_code", "reason"})
 
 Row = dict[str, Any]
 """A row of one of the tables, by column."""

@@ -28,6 +28,26 @@ def append(table: Table, rows: Iterable[Mapping[str, Any]], properties: Mapping[
     return len(frame)
 
 
+def append_made(
+    table: Table, make: Callable[[], Iterable[Mapping[str, Any]]], properties: Mapping[str, str] | None = None
+) -> int:
+    """Append what `make` finds missing in the table; returns how many rows. Raises AppendConflict.
+
+    The commit holds only on the very snapshot that `make` looked at: when another writer was faster it looks again.
+    """
+    written = 0
+
+    def commit() -> None:
+        nonlocal written
+        frame = to_arrow(table, make())
+        if frame.num_rows:
+            table.append(frame, snapshot_properties=dict(properties or {}))
+        written = frame.num_rows
+
+    _retried(table, commit)
+    return written
+
+
 def replace(table: Table, rows: Iterable[Mapping[str, Any]], where: BooleanExpression) -> int:
     """Put rows in the place of those that match `where`, in one transaction. Raises AppendConflict."""
     frame = to_arrow(table, rows)

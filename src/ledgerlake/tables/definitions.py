@@ -160,7 +160,7 @@ def firehose_errors() -> Definition:
             _optional("failed_at", TimestamptzType(), "When Firehose gave it up."),
             *_resolution(edited=False),
         ],
-        properties=_SHARED,
+        properties={**_SHARED, **_whole_bounds("object_key")},
     )
 
 
@@ -294,8 +294,8 @@ def job_run_history() -> Definition:
         [
             _required("cycle_id", StringType(), "The Step Functions execution's name."),
             _required("topic_name", StringType(), "The topic."),
-            _required("stage", StringType(), "plan, standardize or curate."),
-            _required("outcome", StringType(), "SKIPPED_*, STANDARDIZED, CURATED or FAILED."),
+            _required("stage", StringType(), "plan, standardize, curate, replay or reprocess."),
+            _required("outcome", StringType(), "SKIPPED_*, STANDARDIZED, CURATED, REPLAYED, REPROCESSED or FAILED."),
             _optional("batch_id", StringType(), "The batch worked on."),
             *(_optional(name, LongType(), doc) for name, doc in counts.items()),
             _optional("contract_version", IntegerType(), "The contract in force."),
