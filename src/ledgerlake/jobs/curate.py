@@ -43,7 +43,7 @@ class RuleFailed(TerminalError):
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Batch:
     """The waiting batches at work, under the contract in force."""
 
     context: Context
@@ -56,6 +56,7 @@ class _Batch:
 
     @property
     def topic(self) -> str:
+        """The topic."""
         return self.checkpoint.topic
 
 
@@ -79,7 +80,7 @@ def _target(context: Context, contract: Contract) -> Table:
     return context.lake.find("curated", contract.table_name) or evolve(context.lake, curated(contract))
 
 
-def _batch(context: Context, checkpoint: Checkpoint, contract: Contract, version: int) -> _Batch:
+def _batch(context: Context, checkpoint: Checkpoint, contract: Contract, version: int) -> Batch:
     topic = checkpoint.topic
     source = context.lake.load("standardized", topic)
     after, to = checkpoint.from_snapshot_id, checkpoint.to_snapshot_id
@@ -88,20 +89,20 @@ def _batch(context: Context, checkpoint: Checkpoint, contract: Contract, version
     if after:
         rows = rows.where(F.col("batch_id").isin(batch_ids))
     layout = Layout(owned_columns(source), frozenset(pointer(path) for path in contract.json_paths))
-    return _Batch(context, checkpoint, contract, version, batch_ids, rows, layout)
+    return Batch(context, checkpoint, contract, version, batch_ids, rows, layout)
 
 
-def _process(batch: _Batch, lock: Lock) -> Entry:
+def _process(batch: Batch, lock: Lock) -> Entry:
     current = batch.context.table("curated", batch.topic)
     rows = judged(typed(batch.rows, batch.contract, batch.layout), current).persist(StorageLevel.DISK_ONLY)
     try:
-        parts, warned = _parts(batch, rows)
+        parts, warned = parts_of(batch, rows)
         return _commit(batch, rows, parts, warned, lock)
     finally:
         rows.unpersist()
 
 
-def _parts(batch: _Batch, rows: DataFrame) -> tuple[dict[Verdict, Identity], int]:
+def parts_of(batch: Batch, rows: DataFrame) -> tuple[dict[Verdict, Identity], int]:
     """Who is in each part, and how many rows broke a warn rule. Raises ConservationError and RuleFailed."""
     whole = Identity.read(batch.rows.agg(*aggregates("whole")).collect()[0], "whole")
     facts = [column for verdict in Verdict for column in aggregates(verdict.value, F.col(VERDICT) == verdict.value)]
@@ -113,11 +114,11 @@ def _parts(batch: _Batch, rows: DataFrame) -> tuple[dict[Verdict, Identity], int
     return parts, _count(row, "$warned_rows")
 
 
-def _fail_rules(batch: _Batch) -> list[str]:
+def _fail_rules(batch: Batch) -> list[str]:
     return [rule.name for rule in batch.contract.rules if rule.action == "fail"]
 
 
-def _failures(batch: _Batch) -> list[Column]:
+def _failures(batch: Batch) -> list[Column]:
     return [F.count(F.when(F.array_contains(FAILING, rule), 1)).alias("$fail_" + rule) for rule in _fail_rules(batch)]
 
 
@@ -125,7 +126,7 @@ def _count(row: Row, name: str) -> int:
     return int(row[name] or 0)
 
 
-def _commit(batch: _Batch, rows: DataFrame, parts: dict[Verdict, Identity], warned: int, lock: Lock) -> Entry:
+def _commit(batch: Batch, rows: DataFrame, parts: dict[Verdict, Identity], warned: int, lock: Lock) -> Entry:
     """Errors first, then the one commit to the main table. Raises StaleBatch, LockLost and AuditFailed."""
     require_ours(_target(batch.context, batch.contract), lock)
     if parts[Verdict.ERROR].rows or batch.checkpoint.attempts > 1:
@@ -150,7 +151,7 @@ def _commit(batch: _Batch, rows: DataFrame, parts: dict[Verdict, Identity], warn
     )
 
 
-def _write_rows(batch: _Batch, rows: DataFrame, applied: int, properties: Mapping[str, str]) -> None:
+def _write_rows(batch: Batch, rows: DataFrame, applied: int, properties: Mapping[str, str]) -> None:
     name = batch.context.lake.spark_name("curated", batch.topic)
     if applied:
         winners = rows.where(F.col(VERDICT).isin([verdict.value for verdict in APPLIED]))
@@ -160,17 +161,17 @@ def _write_rows(batch: _Batch, rows: DataFrame, applied: int, properties: Mappin
         append(batch.context.spark.table(name).limit(0), name, properties)
 
 
-def _write_errors(batch: _Batch, rows: DataFrame, count: int) -> None:
+def _write_errors(batch: Batch, rows: DataFrame, count: int) -> None:
     """Put the batches' errors in the place of any that an earlier try left."""
     name = batch.context.lake.spark_name("curated", ERRORS)
     # No rows at all are not worth a look at the whole batch.
-    errors = _errors(batch, rows) if count else batch.context.spark.table(name).limit(0)
+    errors = error_rows(batch, rows) if count else batch.context.spark.table(name).limit(0)
     errors.coalesce(1).writeTo(name).overwrite(
         (F.col("topic_name") == batch.topic) & F.col("batch_id").isin(batch.batch_ids)
     )
 
 
-def _errors(batch: _Batch, rows: DataFrame) -> DataFrame:
+def error_rows(batch: Batch, rows: DataFrame) -> DataFrame:
     """The rows that broke the contract, each with its violations and its whole standardized row."""
     place = ["batch_id", "message_id"]
     broken = rows.where(F.col(VERDICT) == Verdict.ERROR.value).select(*place, F.col(VIOLATIONS).alias("violations"))

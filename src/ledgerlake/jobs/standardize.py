@@ -147,14 +147,14 @@ def _duplicates(batch: _Batch, first: date, last: date) -> DataFrame:
     others = F.col("batch_id") != batch.checkpoint.batch_id
     rows = batch.context.table("standardized", batch.topic).where(nearby & others).select("message_id")
     errors = batch.context.table("standardized", PARSE_ERRORS).where(
-        (F.col("topic_name") == batch.topic) & nearby & ~_same_start(batch.checkpoint)
+        (F.col("topic_name") == batch.topic) & nearby & ~same_start(batch.topic, batch.checkpoint.from_snapshot_id)
     )
     return later_copies(batch.raw, rows.unionByName(errors.select("message_id")))
 
 
-def _same_start(checkpoint: Checkpoint) -> Column:
-    """Whether a parse error belongs to this batch, or to one that began where this one does and was never committed."""
-    start = f"{checkpoint.topic}-{checkpoint.from_snapshot_id}"
+def same_start(topic: str, after: int) -> Column:
+    """Whether a parse error's batch begins after this snapshot of RAW: where the next one does, none is committed."""
+    start = f"{topic}-{after}"
     return (F.col("batch_id") >= f"{start}-") & (F.col("batch_id") < f"{start}.")
 
 
@@ -248,18 +248,22 @@ def _write_errors(batch: _Batch, split: _Split) -> None:
     """Put the batch's parse errors in the place of any that an earlier try left."""
     name = batch.context.lake.spark_name("standardized", PARSE_ERRORS)
     # No rows at all are not worth a look at the whole batch.
-    errors = _parse_errors(batch, split.flat) if split.errors.rows else batch.context.spark.table(name).limit(0)
+    spark, checkpoint = batch.context.spark, batch.checkpoint
+    errors = parse_error_rows(split.flat, checkpoint.batch_id) if split.errors.rows else spark.table(name).limit(0)
     # One file for the topic's few errors, not one per part of the batch.
-    errors.coalesce(1).writeTo(name).overwrite((F.col("topic_name") == batch.topic) & _same_start(batch.checkpoint))
+    errors.coalesce(1).writeTo(name).overwrite(
+        (F.col("topic_name") == batch.topic) & same_start(batch.topic, checkpoint.from_snapshot_id)
+    )
 
 
-def _parse_errors(batch: _Batch, flat: DataFrame) -> DataFrame:
+def parse_error_rows(flat: DataFrame, batch_id: str) -> DataFrame:
+    """The flattened rows whose payload cannot be parsed, as rows of parse_errors that this batch brings."""
     return flat.where(F.col(ERROR_CODE).isNotNull()).select(
         *("message_id", "topic_name", "publish_time", "ingestion_ts"),
         F.col(BAD_PAYLOAD).alias("json_payload"),
         F.col(ERROR_CODE).alias("error_code"),
         F.col(ERROR_MESSAGE).alias("error_message"),
-        F.lit(batch.checkpoint.batch_id).alias("batch_id"),
+        F.lit(batch_id).alias("batch_id"),
         F.lit(datetime.now(UTC).isoformat()).cast("timestamp").alias("failed_at"),
         *still_open(),
     )

@@ -23,17 +23,18 @@ _TIMES = frozenset({"publish_time", "ingestion_ts"})
 Sources = Sequence[Path | Attribute]
 
 
-def flattened(raw: DataFrame, layout: Layout, key: Sources) -> DataFrame:
+def flattened(raw: DataFrame, layout: Layout, key: Sources, passed: Sequence[str] = ()) -> DataFrame:
     """One row for each of RAW's rows: its envelope with the resolved idempotency_key, then the payload's columns.
 
     Columns out: message_id, topic_name, idempotency_key, publish_time, ingestion_ts, attributes, the layout's (text),
-    rescued, $error_code and $error_message (NULL for a good payload), $json_payload (for a bad payload only).
+    rescued, $error_code and $error_message (NULL for a good payload), $json_payload (for a bad payload only), and the
+    columns of text that are `passed` on as they are.
     """
-    function = partial(_flatten_batches, layout=layout, key=tuple(key))
-    return raw.select(*_READ).mapInArrow(function, _schema(layout))
+    function = partial(_flatten_batches, layout=layout, key=tuple(key), passed=tuple(passed))
+    return raw.select(*_READ, *passed).mapInArrow(function, _schema(layout, passed))
 
 
-def _schema(layout: Layout) -> StructType:
+def _schema(layout: Layout, passed: Sequence[str]) -> StructType:
     def column(name: str) -> StructField:
         return StructField(name, TimestampType() if name in _TIMES else StringType())
 
@@ -42,17 +43,19 @@ def _schema(layout: Layout) -> StructType:
             *map(column, _ENVELOPE),
             *(column(owned.name) for owned in layout.columns),
             StructField(RESCUED, MapType(StringType(), StringType())),
-            *map(column, (ERROR_CODE, ERROR_MESSAGE, BAD_PAYLOAD)),
+            *map(column, (ERROR_CODE, ERROR_MESSAGE, BAD_PAYLOAD, *passed)),
         ]
     )
 
 
-def _flatten_batches(batches: Iterable[pa.RecordBatch], layout: Layout, key: Sources) -> Iterator[pa.RecordBatch]:
+def _flatten_batches(
+    batches: Iterable[pa.RecordBatch], layout: Layout, key: Sources, passed: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        yield _flatten_batch(batch, layout, key)
+        yield _flatten_batch(batch, layout, key, passed)
 
 
-def _flatten_batch(batch: pa.RecordBatch, layout: Layout, key: Sources) -> pa.RecordBatch:
+def _flatten_batch(batch: pa.RecordBatch, layout: Layout, key: Sources, passed: Sequence[str]) -> pa.RecordBatch:
     flat = flatten(batch.column(PAYLOAD), layout)
     envelope = {name: batch.column(name) for name in _ENVELOPE}
     sources = pa.RecordBatch.from_pydict(
@@ -61,5 +64,5 @@ def _flatten_batch(batch: pa.RecordBatch, layout: Layout, key: Sources) -> pa.Re
     envelope["idempotency_key"] = idempotency_keys(sources, key, layout, envelope["idempotency_key"])
     bad = pc.is_valid(flat.column(ERROR_CODE))
     payload = pc.if_else(bad, batch.column(PAYLOAD), pa.scalar(None, pa.string()))
-    columns = [*envelope.values(), *flat.columns, payload]
-    return pa.RecordBatch.from_arrays(columns, names=[*envelope, *flat.schema.names, BAD_PAYLOAD])
+    columns = [*envelope.values(), *flat.columns, payload, *(batch.column(name) for name in passed)]
+    return pa.RecordBatch.from_arrays(columns, names=[*envelope, *flat.schema.names, BAD_PAYLOAD, *passed])

@@ -1,5 +1,6 @@
 """First by message_id: which of a batch's rows are later copies (design 4.2)."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from pyspark.sql import Column, DataFrame, Window
@@ -28,12 +29,12 @@ def later_copies(batch: DataFrame, before: DataFrame) -> DataFrame:
     return settled.select(*PLACE, MESSAGE_ID).unionByName(late.select(*PLACE, MESSAGE_ID))
 
 
-def not_first(rows: DataFrame) -> DataFrame:
+def not_first(rows: DataFrame, by: Sequence[str] = (MESSAGE_ID,)) -> DataFrame:
     """All rows but the first of each message_id, by (publish_time, ingestion_ts, source, sha256 of the payload).
 
     Copies equal in all of that differ in nothing that decides where they end; their place then decides.
     """
-    order = Window.partitionBy(MESSAGE_ID).orderBy(
+    order = Window.partitionBy(*by).orderBy(
         "publish_time",
         "ingestion_ts",
         F.col("source").asc_nulls_first(),
