@@ -13,7 +13,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
 
-from ledgerlake.local import firehose, glue_catalog, iam, lambda_code, lambda_errors
+from ledgerlake.local import firehose, glue_catalog, iam, lambda_code, lambda_errors, schedules
 from ledgerlake.local.glue_jobs import GlueJobs
 from ledgerlake.local.instance import Home, Instance
 from ledgerlake.local.processes import MARK
@@ -40,6 +40,7 @@ def main(listener: int) -> int:
     iam.install()
     lambda_code.install(home)
     lambda_errors.install()
+    schedules.install()
     Instance(
         id=settings.environment[MARK],
         pid=os.getpid(),

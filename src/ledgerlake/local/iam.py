@@ -1,13 +1,15 @@
 """IAM checks of Glue on the resources AWS checks (catalog, database and table each, jobs by name), of SQS by action.
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Glue". The emulator derives one
-resource from whatever name stands in the request, so `GetDatabase` was checked on `table/<database>`.
+resource from whatever name stands in the request, so `GetDatabase` was checked on `table/<database>`. A change of an
+event source mapping carries its function's ARN, which a policy may ask for ("… for AWS Lambda").
 """
 
 import json
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
+from ministack.services import lambda_svc
 
 _extract_resource_arn = iam_actions.extract_resource_arn
 _enforce = iam_evaluator.enforce
@@ -43,11 +45,18 @@ def enforce(
 ) -> Any:
     """Allowed only when it is on the table, its database and the catalog, and under the name that AWS has for it."""
     action = _SINGLE.get(action, action)
+    if action == "lambda:UpdateEventSourceMapping":
+        service_context = (service_context or {}) | _mapped_function(resource_arn.rpartition(":")[2])
     for resource in (resource_arn, *_parents(resource_arn)) if service == "glue" else (resource_arn,):
         denied = _enforce(access_key, action, service, region, resource_arn=resource, service_context=service_context)
         if denied:
             return denied
     return None
+
+
+def _mapped_function(uuid: str) -> dict[str, str]:
+    mapping = lambda_svc._esms.get(uuid)
+    return {"lambda:FunctionArn": mapping["FunctionArn"]} if mapping else {}
 
 
 def _parents(resource: str) -> list[str]:

@@ -6,6 +6,9 @@ from typing import Any
 from ministack.services import lambda_svc
 
 UNTYPED = "Runtime.HandlerError"
+# What the emulator says when the process of an environment is gone before it answered; AWS's words for it follow.
+DIED = "Worker process died"
+EXITED = ("Runtime.ExitError", "Runtime exited with error: signal: killed")
 
 _execute = lambda_svc._execute_function_warm
 
@@ -19,7 +22,9 @@ def execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str, 
     """Run the function; an error carries errorType, errorMessage and stackTrace as on AWS."""
     result: dict[str, Any] = _execute(function, event, request_id)
     error = result.get("body")
-    if result.get("error") and isinstance(error, dict) and error.get("errorType") == UNTYPED:
+    if result.get("error") and isinstance(error, dict) and error.get("errorMessage") == DIED:
+        result["body"] = {"errorType": EXITED[0], "errorMessage": f"RequestId: {request_id} Error: {EXITED[1]}"}
+    elif result.get("error") and isinstance(error, dict) and error.get("errorType") == UNTYPED:
         log = result.get("log", "")
         kind = error_type(log, error.get("errorMessage", ""))
         if kind:

@@ -17,6 +17,14 @@ def handle(event, context):
         "setting": os.environ.get("SETTING"),
     }
 """
+MORTAL = """
+import os, signal
+
+def handle(event, context):
+    if event.get("die"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+"""
 NEEDS_MORE = "def handle(event, context):\n    import pyarrow\n"
 
 
@@ -62,3 +70,10 @@ def test_a_function_sees_no_package_that_its_zip_lacks(deploy):
     error, told = deploy("lacking", NEEDS_MORE)()
     assert error == "Unhandled"
     assert "No module named 'pyarrow'" in told["errorMessage"]
+
+
+def test_a_killed_process_fails_its_call_as_on_aws_and_the_next_call_has_a_new_one(deploy):
+    invoke = deploy("mortal", MORTAL)
+    error, told = invoke({"die": True})
+    assert (error, told["errorType"]) == ("Unhandled", "Runtime.ExitError")
+    assert invoke() == (None, "alive")
