@@ -40,7 +40,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, list[str]
         try:
             closed += [topic] if probe.run(topic, datetime.now(UTC)) else []
             probed.append(topic)
-        except (ClientError, BotoCoreError):
+        except (ClientError, BotoCoreError, TransientError):
             logger.exception("probe failed", extra={"topic": topic})
             failed.append(topic)
     if probed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ledgerlake import failpoints
 from ledgerlake.ops.mappings import Mappings
 from ledgerlake.settings import CircuitBreaker as Limits
-from ledgerlake.state.breakers import Breaker, Breakers, Counts
+from ledgerlake.state.breakers import Breaker, Breakers, Counts, Fault
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -68,13 +68,13 @@ class CircuitBreaker:
         self.alerts.publish(f"ledgerlake: {opened.topic} is no longer taken", OPENED.format(**vars(opened)))
         self.breakers.alerted(opened)
 
-    def fail(self, claimed: Breaker, reason: str, now: datetime) -> None:
+    def fail(self, claimed: Breaker, fault: Fault, reason: str, now: datetime) -> None:
         """End a probe that fared badly: the pause doubles, up to the longest."""
-        self.breakers.reopen(claimed, reason, now, self._longer(claimed.cool_down))
+        self.breakers.reopen(claimed, fault, reason, now, self._longer(claimed.cool_down))
 
     def wait(self, claimed: Breaker, now: datetime) -> None:
         """End a probe that told nothing: the pause stays as it is."""
-        self.breakers.reopen(claimed, claimed.reason, now, claimed.cool_down)
+        self.breakers.reopen(claimed, claimed.fault, claimed.reason, now, claimed.cool_down)
 
     def close(self, claimed: Breaker, now: datetime) -> bool:
         """Take a claimed breaker's topic again; tells whether it did, for a person may have decided otherwise."""

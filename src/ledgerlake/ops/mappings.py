@@ -21,9 +21,13 @@ class Mappings:
     def take(self, topic: str, taken: bool) -> None:
         """Have a topic's messages taken, or left on the queue. What was received already is still worked on.
 
-        Raises ClientError, `ResourceInUseException` while AWS is at work on another change.
+        A topic that was removed has none. Raises ClientError, `ResourceInUseException` while another change is made.
         """
-        pages = self._functions.get_paginator("list_event_source_mappings").paginate(EventSourceArn=self._queue(topic))
+        try:
+            queue = self._queue(topic)
+        except self._sqs.exceptions.QueueDoesNotExist:
+            return
+        pages = self._functions.get_paginator("list_event_source_mappings").paginate(EventSourceArn=queue)
         for mapping in [mapping for page in pages for mapping in page["EventSourceMappings"]]:
             if (mapping["State"] in _ON) is not taken:
                 self._functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=taken)

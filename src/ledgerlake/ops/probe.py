@@ -54,17 +54,20 @@ class Probe:
         if not self.breaker.limits.enabled:
             return self.breaker.close(claimed, now)
         self.breaker.settle(topic)  # whoever opened it may have died before
-        url = self.sqs.get_queue_url(QueueName=f"{self.queue_prefix}{topic}")["QueueUrl"]
-        counts = self._sample(url, claimed)
-        if counts.received:
-            fault = counts.fault(self.breaker.limits.failure_rate)
-            if fault:
-                self.breaker.fail(claimed, f"probe: {counts}", now)
-                return False
-        elif self._in_queue(url):
-            self.breaker.wait(claimed, now)  # all that is there is with somebody who failed, and comes back later
+        try:
+            url = self.sqs.get_queue_url(QueueName=f"{self.queue_prefix}{topic}")["QueueUrl"]
+        except self.sqs.exceptions.QueueDoesNotExist:
+            self.breaker.breakers.release(topic)  # the topic was removed
             return False
-        return self.breaker.close(claimed, now)
+        counts = self._sample(url, claimed)
+        fault = counts.fault(self.breaker.limits.failure_rate)
+        if fault:
+            self.breaker.fail(claimed, fault, f"probe: {counts}", now)
+        elif counts.received or not self._in_queue(url):
+            return self.breaker.close(claimed, now)
+        else:
+            self.breaker.wait(claimed, now)  # all that is there was received before, and comes back when that failed
+        return False
 
     def _sample(self, url: str, claimed: Breaker) -> Counts:
         """Take a few messages, and delete those that need not come again."""

@@ -175,9 +175,17 @@ class Breakers:
             {":closed": Stand.CLOSED, ":now": _seconds(now)},
         )
 
-    def reopen(self, claimed: Breaker, reason: str, now: datetime, cool_down: int) -> Breaker | None:
+    def reopen(
+        self, claimed: Breaker, fault: Fault | None, reason: str, now: datetime, cool_down: int
+    ) -> Breaker | None:
         """End a claimed breaker's probe without closing it; the next comes after the pause."""
-        changes = {"stand": Stand.OPEN, "reason": reason, "probe_at": _seconds(now) + cool_down, "cool_down": cool_down}
+        changes = {
+            "stand": Stand.OPEN,
+            "fault": fault,
+            "reason": reason,
+            "probe_at": _seconds(now) + cool_down,
+            "cool_down": cool_down,
+        }
         return self._update(claimed.topic, changes, *_still(claimed))
 
     def close(self, claimed: Breaker, now: datetime) -> Breaker | None:

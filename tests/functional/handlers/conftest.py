@@ -62,6 +62,7 @@ def settings(aws, monkeypatch):
         "dynamodb_tables": {name: PREFIX + name for name in STATE},
         "firehose_name": f"{PREFIX}raw",
         "queue_prefix": PREFIX,
+        "alerts_topic_arn": f"arn:aws:sns:{REGION}:123456789012:{PREFIX}alerts",
     }
     monkeypatch.setenv("LEDGERLAKE_SETTINGS", json.dumps(document))
     for make in CACHED:
