@@ -137,8 +137,9 @@ class Ledger:
     rows: Mapping[str, int] = field(default_factory=dict)
 
     def properties(self, before: Entry | None) -> dict[str, str]:
-        """The summary's properties; running totals go on from the entry before."""
-        return {
+        """The summary's properties; running totals go on from the entry before, also of what this batch has none of."""
+        carried = before.totals if before else {}
+        return carried | {
             snapshots.BATCH_ID: self.checkpoint.batch_id,
             snapshots.SOURCE_SNAPSHOT_ID: str(self.checkpoint.to_snapshot_id),
             snapshots.FENCING_TOKEN: str(self.token),
@@ -169,10 +170,11 @@ def commit(
     failpoints.hit(f"{checkpoint.stage}.before_commit", checkpoint.topic)
     for _ in range(ATTEMPTS):
         table = target()
+        before = require_ours(table, lock)
         if entry := snapshots.has_batch(table, checkpoint.batch_id):
             return entry  # published, though its answer was lost
         with publish.staging(context.spark) as name:
-            write({**ledger.properties(require_ours(table, lock)), snapshots.CYCLE_ID: context.cycle_id})
+            write({**ledger.properties(before), snapshots.CYCLE_ID: context.cycle_id})
         failpoints.hit(f"{checkpoint.stage}.after_stage", checkpoint.topic)
         staged = publish.staged(target(), name)
         audit(staged)

@@ -146,12 +146,13 @@ def _commit(batch: Batch, rows: DataFrame, parts: dict[Verdict, Identity], warne
         Ledger(batch.checkpoint, lock.token, batch.contract_version, counts),
         lock,
         lambda: _target(batch.context, batch.contract),
-        lambda properties: _write_rows(batch, rows, applied, properties),
+        lambda properties: write_current(batch, rows, applied, properties),
         lambda staged: require_counts(batch.topic, staged, added=applied, replaced=parts[Verdict.NEWER].rows),
     )
 
 
-def _write_rows(batch: Batch, rows: DataFrame, applied: int, properties: Mapping[str, str]) -> None:
+def write_current(batch: Batch, rows: DataFrame, applied: int, properties: Mapping[str, str]) -> None:
+    """Bring the applied ones of the judged rows into CURATED, in one snapshot with the properties."""
     name = batch.context.lake.spark_name("curated", batch.topic)
     if applied:
         winners = rows.where(F.col(VERDICT).isin([verdict.value for verdict in APPLIED]))

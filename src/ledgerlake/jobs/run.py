@@ -1,28 +1,20 @@
 """One Glue run: all its topics in one Spark session, several at a time; red when one of them failed (design 1, 3.5)."""
 
-import argparse
 import logging
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-import boto3
-
-from ledgerlake import failpoints
 from ledgerlake.errors import TerminalError
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.curate import curate
-from ledgerlake.jobs.session import connect
+from ledgerlake.jobs.entry import begin
 from ledgerlake.jobs.standardize import standardize
-from ledgerlake.settings import Settings
 from ledgerlake.state.checkpoints import Stage
 from ledgerlake.state.cycles import Request
 from ledgerlake.state.locks import LockHeld
-from ledgerlake.state.store import State
 from ledgerlake.tables import history
 from ledgerlake.tables.history import Outcome, Result
-from ledgerlake.tables.lake import Lake
 
 logger = logging.getLogger(__name__)
 
@@ -41,26 +33,11 @@ class RunFailed(TerminalError):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the request says. Arguments: --request <S3 URI>, --ledgerlake_settings <JSON>. Raises RunFailed."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("py4j").setLevel(logging.WARNING)
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--request", required=True)
-    parser.add_argument("--ledgerlake_settings", required=True)
-    given, _ = parser.parse_known_args(arguments)  # Glue adds arguments of its own
-    settings = Settings.from_json(given.ledgerlake_settings)
-    failpoints.arm(settings.failpoints)
-    state = State.connect(
-        settings,
-        boto3.resource("dynamodb", region_name=settings.region, endpoint_url=settings.endpoint_url),
-        boto3.client("s3", region_name=settings.region, endpoint_url=settings.endpoint_url),
-    )
-    request = state.cycles.get_request(given.request)
-    spark = connect(settings, f"ledgerlake {request.stage} {request.cycle_id}")
-    try:
-        run(Context(Lake.connect(settings), state, spark, request.cycle_id), request)
-    finally:
-        spark.stop()
+    """Do what the run's request says. Raises RunFailed."""
+    started = begin(arguments)
+    request = started.state.cycles.get_request(started.request)
+    with started.context(request.stage, request.cycle_id) as context:
+        run(context, request)
 
 
 def run(context: Context, request: Request) -> list[Outcome]:

@@ -107,7 +107,7 @@ def _register(connection: duckdb.DuckDBPyConnection, lake: Lake, topic: str) -> 
     curated = lake.find("curated", topic)
     errors = lake.find("curated", ERRORS)
     curated_rows = _rows(curated, STANDARDIZED_COLUMNS)
-    error_rows = _rows(errors, ("message_id",), EqualTo(term="topic_name", value=topic))
+    error_rows = _standing_errors(errors, curated, topic)
     standardized = lake.find("standardized", topic)
     parse_errors = lake.find("standardized", PARSE_ERRORS)
     raw = lake.find("raw", staging(topic))
@@ -123,6 +123,20 @@ def _register(connection: duckdb.DuckDBPyConnection, lake: Lake, topic: str) -> 
     for name, rows in tables.items():
         connection.register(name, rows)
     return curated is not None
+
+
+def _standing_errors(errors: "Table | None", curated: "Table | None", topic: str) -> pa.Table:
+    """The errors that are still where their records ended: all but those that a replay took into CURATED."""
+    columns = ("message_id", "resolved_by", "resolved_at", "replaced_by")
+    rows = _rows(errors, columns, EqualTo(term="topic_name", value=topic))
+    marks = {row["resolved_by"]: row["resolved_at"] for row in rows.to_pylist() if row["resolved_by"]}
+    void = snapshots.void(curated, marks) if curated is not None else set(marks)
+    # An edited record is a message of its own: the one that it replaces stays an error, an answered one.
+    open_or_edited = [
+        row["resolved_by"] is None or row["replaced_by"] is not None or row["resolved_by"] in void
+        for row in rows.to_pylist()
+    ]
+    return rows.filter(pa.array(open_or_edited, pa.bool_())).select(["message_id"])
 
 
 def _source(table: "Table | None") -> int | None:
@@ -142,7 +156,7 @@ def _rows(
 ) -> pa.Table:
     """Some columns of a table's rows, of the current snapshot or of another; no rows where there is none."""
     if table is None or snapshot_id is None or table.current_snapshot() is None:
-        kinds = {"publish_time": pa.timestamp("us", tz="UTC"), "ingestion_ts": pa.timestamp("us", tz="UTC")}
+        kinds = dict.fromkeys(("publish_time", "ingestion_ts", "resolved_at"), pa.timestamp("us", tz="UTC"))
         return pa.schema([(column, kinds.get(column, pa.string())) for column in columns]).empty_table()
     chosen = None if snapshot_id == ALL else snapshot_id
     scan = table.scan(

@@ -131,10 +131,12 @@ def _curate(topic: str, standardized: Table, curated: Table, errors: BatchRows, 
     entry = snapshots.last_entry(curated)
     if entry is None:
         return []
+    # Errors that a replay took in keep their rows; how many, its commit says.
+    committed = _committed(errors, uncommitted | _after(standardized, entry.source_snapshot_id))
     parts = {
         "curated": snapshots.current_rows(curated),
         "superseded": entry.total("superseded"),
-        "errors": _committed(errors, uncommitted | _after(standardized, entry.source_snapshot_id)),
+        "errors": committed - entry.total("resolved"),
     }
     return [Balance(topic, CURATE, _rows_at(standardized, entry.source_snapshot_id), sum(parts.values()), parts)]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from boto3.dynamodb.conditions import ConditionBase
     from mypy_boto3_dynamodb.service_resource import Table
 
-Stage = Literal["standardize", "curate"]
+Stage = Literal["standardize", "curate", "replay", "reprocess"]
 Status = Literal["pending", "done"]
 
 # The fencing counter lives here and not in the lock's item, which its TTL deletes: the token must keep rising.

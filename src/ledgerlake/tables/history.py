@@ -13,7 +13,7 @@ from ledgerlake.tables import append
 from ledgerlake.tables.definitions import JOB_RUN_HISTORY
 from ledgerlake.tables.lake import Lake
 
-Stage = Literal["plan", "standardize", "curate"]
+Stage = Literal["plan", "standardize", "curate", "replay", "reprocess"]
 
 
 class Result(StrEnum):
@@ -26,6 +26,7 @@ class Result(StrEnum):
     SKIPPED_NOT_CURATED = "SKIPPED_NOT_CURATED"
     STANDARDIZED = "STANDARDIZED"
     CURATED = "CURATED"
+    REPLAYED = "REPLAYED"
     FAILED = "FAILED"
 
 

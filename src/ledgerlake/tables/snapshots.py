@@ -1,8 +1,9 @@
 """What a table's snapshots say: the batches it holds, and what was appended since. No data file is opened."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 from pyiceberg.table import Table
@@ -64,6 +65,11 @@ class Entry:
         """How many of the batch's rows ended as this."""
         return int(self.summary.get(ROWS + name, "0"))
 
+    @property
+    def totals(self) -> dict[str, str]:
+        """Every running total, as the summary has it."""
+        return {name: value for name, value in self.summary.items() if name.startswith(TOTAL)}
+
     def total(self, name: str) -> int:
         """A running total over all batches up to this one, in rows."""
         return int(self.summary.get(TOTAL + name, "0"))
@@ -82,6 +88,18 @@ def last_entry(table: Table) -> Entry | None:
     if entry is None and _has_rows(table):
         raise LedgerLost(f"{'.'.join(table.name())} holds rows, but no snapshot of it names a batch")
     return entry
+
+
+def void(table: Table, marks: Mapping[str, datetime]) -> set[str]:
+    """Which batches of these never came into the table; `marks` are their times, from before they would have.
+
+    A batch that the snapshots no longer tell of is taken to have come, if it is older than all that they tell.
+    """
+    known = {entry.batch_id for entry in entries(table)}
+    history = list(ancestors_of(table.current_snapshot(), table.metadata))
+    whole = not history or history[-1].parent_snapshot_id is None
+    since = 0 if whole else history[-1].timestamp_ms
+    return {batch_id for batch_id, at in marks.items() if batch_id not in known and at.timestamp() * 1000 >= since}
 
 
 def has_batch(table: Table, batch_id: str) -> Entry | None:
