@@ -85,6 +85,14 @@ resource "aws_s3_bucket_policy" "this" {
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 
+locals {
+  # What is kept for a while only: its content stands in tables by then.
+  expiring = {
+    ops = { "accepted/" = var.accept_log_days }
+    raw = { "firehose-errors/" = var.firehose_error_days }
+  }
+}
+
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   for_each = var.lifecycle_rules ? aws_s3_bucket.this : {}
 
@@ -106,6 +114,23 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
+    }
+  }
+
+  dynamic "rule" {
+    for_each = lookup(local.expiring, each.key, {})
+
+    content {
+      id     = "expire-${trimsuffix(rule.key, "/")}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.key
+      }
+
+      expiration {
+        days = rule.value
+      }
     }
   }
 

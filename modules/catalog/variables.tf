@@ -109,6 +109,30 @@ variable "noncurrent_version_days" {
   }
 }
 
+variable "accept_log_days" {
+  description = "Days that the log of accepted messages is kept, which the ledger's first formula is checked by."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.accept_log_days >= 2
+    error_message = "Give at least 2 days: the daily reconciliation reads what yesterday accepted."
+  }
+}
+
+variable "firehose_error_days" {
+  description = "Days that Firehose's error objects are kept after they are loaded into RAW firehose_errors."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition     = var.firehose_error_days >= 7
+    error_message = "Give at least 7 days: time to notice when they are not loaded."
+  }
+}
+
 variable "point_in_time_recovery" {
   description = "Keep continuous backups of the DynamoDB tables."
   type        = bool

@@ -111,7 +111,7 @@ resource "aws_kinesis_firehose_delivery_stream" "this" {
     s3_configuration {
       role_arn            = aws_iam_role.firehose.arn
       bucket_arn          = local.bucket_arns.raw
-      error_output_prefix = "firehose-errors/"
+      error_output_prefix = local.firehose_error_prefix
       compression_format  = "UNCOMPRESSED"
       kms_key_arn         = var.kms_key_arn == "" ? null : var.kms_key_arn
     }

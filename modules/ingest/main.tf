@@ -15,6 +15,8 @@ locals {
   processor_name = "${var.name}-processor"
   transform_name = "${var.name}-firehose-transform"
 
+  firehose_error_prefix = "firehose-errors/"
+
   # What a function may do that takes messages off topic queues.
   take_statements = [
     {
@@ -37,6 +39,12 @@ locals {
       Effect   = "Allow"
       Action   = ["firehose:PutRecordBatch"]
       Resource = local.firehose_arn
+    },
+    {
+      Sid      = "LogWhatWasAccepted"
+      Effect   = "Allow"
+      Action   = ["s3:PutObject"]
+      Resource = "${local.bucket_arns.ops}/accepted/*"
     },
   ]
 }

@@ -21,10 +21,11 @@ output "firehose_name" {
 output "lambda_names" {
   description = "Function names by handler."
   value = {
-    drain_dlq          = module.drain_dlq.name
-    firehose_transform = module.firehose_transform.name
-    ingest             = module.ingest.name
-    probe_breakers     = module.probe_breakers.name
-    processor          = module.processor.name
+    drain_dlq            = module.drain_dlq.name
+    firehose_transform   = module.firehose_transform.name
+    ingest               = module.ingest.name
+    load_firehose_errors = module.load_firehose_errors.name
+    probe_breakers       = module.probe_breakers.name
+    processor            = module.processor.name
   }
 }

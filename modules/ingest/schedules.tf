@@ -7,6 +7,12 @@ locals {
       expression  = var.drain_schedule
       enabled     = var.drain_enabled
     }
+    load-firehose-errors = {
+      description = "Loads Firehose's errors into RAW firehose_errors."
+      function    = module.load_firehose_errors.arn
+      expression  = var.drain_schedule
+      enabled     = var.drain_enabled
+    }
     probe-breakers = {
       description = "Looks whether topics that are no longer taken can be taken again."
       function    = module.probe_breakers.arn

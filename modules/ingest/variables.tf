@@ -37,6 +37,7 @@ variable "buckets" {
   type = object({
     landing = string
     raw     = string
+    ops     = string
   })
   nullable = false
 }
@@ -139,7 +140,7 @@ variable "processor_timeout" {
 }
 
 variable "drain_timeout" {
-  description = "Seconds until a run of the drainer is ended; the dead-letter queues' visibility timeout is six times that."
+  description = "Seconds until a run of the drainer, or of the loader of Firehose's errors, is ended; the dead-letter queues' visibility timeout is six times that."
   type        = number
   default     = 240
   nullable    = false
@@ -151,7 +152,7 @@ variable "drain_timeout" {
 }
 
 variable "drain_schedule" {
-  description = "How often the dead-letter queues are drained into RAW, as a rate or cron expression."
+  description = "How often dead letters and Firehose's errors are brought into RAW, as a rate or cron expression."
   type        = string
   default     = "rate(5 minutes)"
   nullable    = false
@@ -163,7 +164,7 @@ variable "drain_schedule" {
 }
 
 variable "drain_enabled" {
-  description = "Drain the dead-letter queues by schedule; off leaves it to calls by hand."
+  description = "Bring dead letters and Firehose's errors into RAW by schedule; off leaves it to calls by hand."
   type        = bool
   default     = true
   nullable    = false

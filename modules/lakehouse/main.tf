@@ -61,6 +61,8 @@ module "catalog" {
   require_tls             = var.require_tls
   lifecycle_rules         = var.lifecycle_rules
   noncurrent_version_days = var.noncurrent_version_days
+  accept_log_days         = var.accept_log_days
+  firehose_error_days     = var.firehose_error_days
   point_in_time_recovery  = var.point_in_time_recovery
   deletion_protection     = var.deletion_protection
   force_destroy           = var.force_destroy
@@ -77,7 +79,7 @@ module "ingest" {
   topics                = var.topics
   queue_prefix          = local.queue_prefix
   firehose_name         = local.firehose_name
-  buckets               = { landing = module.catalog.buckets.landing, raw = module.catalog.buckets.raw }
+  buckets               = { for purpose in ["landing", "raw", "ops"] : purpose => module.catalog.buckets[purpose] }
   raw_database          = module.catalog.databases.raw
   dynamodb_tables       = { for table in ["idempotency_keys", "file_registry", "circuit_breakers"] : table => local.dynamodb_tables[table] }
   settings              = local.settings

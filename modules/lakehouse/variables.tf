@@ -141,7 +141,7 @@ variable "schedule" {
 }
 
 variable "drain_enabled" {
-  description = "Drain the dead-letter queues into RAW every 5 minutes."
+  description = "Bring dead letters and Firehose's errors into RAW every 5 minutes."
   type        = bool
   default     = true
   nullable    = false
@@ -174,7 +174,7 @@ variable "require_tls" {
 }
 
 variable "lifecycle_rules" {
-  description = "Let S3 forget replaced object versions and broken uploads after a while."
+  description = "Let S3 forget replaced object versions, broken uploads, and logs that tables stand for, after a while."
   type        = bool
   default     = true
   nullable    = false
@@ -184,6 +184,20 @@ variable "noncurrent_version_days" {
   description = "Days that a replaced object version can still be brought back."
   type        = number
   default     = 30
+  nullable    = false
+}
+
+variable "accept_log_days" {
+  description = "Days that the log of accepted messages is kept, which the ledger's first formula is checked by."
+  type        = number
+  default     = 30
+  nullable    = false
+}
+
+variable "firehose_error_days" {
+  description = "Days that Firehose's error objects are kept after they are loaded into RAW firehose_errors."
+  type        = number
+  default     = 90
   nullable    = false
 }
 

@@ -84,6 +84,15 @@ run "every_bucket_is_private_versioned_encrypted_and_tls_only" {
   }
 
   assert {
+    condition = {
+      for purpose, rules in aws_s3_bucket_lifecycle_configuration.this : purpose => [
+        for rule in rules.rule : "${rule.filter[0].prefix} ${rule.expiration[0].days}" if rule.id != "forget-what-was-replaced"
+      ] if length(rules.rule) > 1
+    } == { ops = ["accepted/ 30"], raw = ["firehose-errors/ 90"] }
+    error_message = "The accept log and Firehose's error objects expire, and nothing else does."
+  }
+
+  assert {
     condition     = alltrue([for bucket in aws_s3_bucket.this : !bucket.force_destroy])
     error_message = "A bucket with data is not to be destroyed unless asked for."
   }

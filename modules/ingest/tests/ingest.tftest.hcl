@@ -29,7 +29,7 @@ variables {
   topics           = ["events", "earthquakes"]
   queue_prefix     = "ledgerlake-test-"
   firehose_name    = "ledgerlake-test-raw"
-  buckets          = { landing = "t-landing", raw = "t-raw" }
+  buckets          = { landing = "t-landing", raw = "t-raw", ops = "t-ops" }
   raw_database     = "t_raw"
   dynamodb_tables  = { idempotency_keys = "t-idempotency-keys", file_registry = "t-file-registry", circuit_breakers = "t-circuit-breakers" }
   settings         = "{}"
@@ -170,6 +170,11 @@ run "the_drainer_runs_by_schedule_or_by_hand" {
     condition     = aws_scheduler_schedule.this["drain-dlq"].state == "DISABLED"
     error_message = "drain_enabled = false must stop the schedule."
   }
+
+  assert {
+    condition     = aws_scheduler_schedule.this["load-firehose-errors"].state == "DISABLED"
+    error_message = "drain_enabled = false must stop the loading of Firehose's errors too."
+  }
 }
 
 run "the_drainer_runs_every_five_minutes" {
@@ -178,6 +183,11 @@ run "the_drainer_runs_every_five_minutes" {
   assert {
     condition     = aws_scheduler_schedule.this["drain-dlq"].state == "ENABLED" && aws_scheduler_schedule.this["drain-dlq"].schedule_expression == "rate(5 minutes)"
     error_message = "Dead letters are drained every five minutes."
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.this["load-firehose-errors"].state == "ENABLED" && aws_scheduler_schedule.this["load-firehose-errors"].schedule_expression == "rate(5 minutes)"
+    error_message = "Firehose's errors are loaded every five minutes."
   }
 }
 
@@ -208,6 +218,15 @@ run "a_breaker_may_stop_the_processors_mappings_and_no_others" {
   assert {
     condition     = [for s in local.breaker_statements : s.Sid if contains(flatten([s.Resource]), "*")] == ["FindMappings"]
     error_message = "Every statement but the listing names its resource."
+  }
+}
+
+run "what_is_accepted_is_logged_where_the_ledger_looks_and_nowhere_else" {
+  command = plan
+
+  assert {
+    condition     = [for s in local.take_statements : s.Resource if s.Sid == "LogWhatWasAccepted"] == ["arn:aws:s3:::t-ops/accepted/*"]
+    error_message = "The processor writes the accept log, and nothing else, into the ops bucket."
   }
 }
 
