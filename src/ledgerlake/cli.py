@@ -11,6 +11,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from ledgerlake import __version__
+from ledgerlake.commands import breaker
 from ledgerlake.commands.shared import JSON, Topics, counting, environment_of, err, out
 from ledgerlake.contracts import ContractError, load
 from ledgerlake.errors import LedgerlakeError
@@ -53,6 +54,7 @@ cycle_app = typer.Typer(no_args_is_help=True, help="Start cycles and follow them
 schema_app = typer.Typer(no_args_is_help=True, help="Check and publish contracts.")
 app.add_typer(cycle_app, name="cycle")
 app.add_typer(schema_app, name="schema")
+app.add_typer(breaker.app, name="breaker")
 
 
 def _version(shown: bool) -> None:
@@ -80,11 +82,15 @@ def _contracts(environment: Environment) -> Contracts:
 
 
 @app.command()
-def status(ctx: typer.Context, topic: Topics = None) -> None:
-    """Show each topic's gate, its ledger by identity, and what its last cycle did; ends 1 when one does not balance."""
+def status(ctx: typer.Context, topic: Topics = None, as_json: JSON = False) -> None:
+    """Show each topic's gate, breaker, ledger by identity, and last cycle; ends 1 when one does not balance."""
     environment = environment_of(ctx)
-    found = statuses.status(Lake.connect(environment.settings), _gate(environment), topic or ())
-    out.print(reports.status_table(found))
+    lake, breakers = Lake.connect(environment.settings), breaker.breakers_of(environment)
+    found = statuses.status(lake, _gate(environment), breakers, topic or ())
+    if as_json:
+        typer.echo(reports.status_json(found))
+    else:
+        out.print(reports.status_table(found))
     if not all(topic.ledger.balanced for topic in found):
         raise typer.Exit(1)
 

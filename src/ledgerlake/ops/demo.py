@@ -18,6 +18,7 @@ from ledgerlake.ops.events import Story, story
 from ledgerlake.ops.seed import EARTHQUAKES
 from ledgerlake.ops.status import TopicStatus, failed_topics, status
 from ledgerlake.ops.upload_contract import Contracts
+from ledgerlake.state.breakers import Breakers
 from ledgerlake.state.gate import Gate
 from ledgerlake.tables.lake import Lake
 
@@ -81,13 +82,14 @@ def send_day(
 def run(environment: Environment, out: Console) -> bool:
     """Do the whole demo; returns whether all went well and every topic balances."""
     lake = Lake.connect(environment.settings)
-    gate = Gate(environment.dynamodb.Table(environment.settings.dynamodb_tables.processing_enabled))
+    tables = environment.settings.dynamodb_tables
+    gate = Gate(environment.dynamodb.Table(tables.processing_enabled))
     began = time.monotonic()
     _publish(environment, gate, out)
     green = all(_day(environment, lake, day, out) for day in (1, 2))
     environment.functions.invoke(FunctionName=environment.function("drain_dlq"), Payload=b"{}")
     _title(out, "What became of every record")
-    found = status(lake, gate)
+    found = status(lake, gate, Breakers(environment.dynamodb.Table(tables.circuit_breakers)))
     out.print(reports.ledger_table(found))
     for topic in TOPICS:
         out.print(reports.rows_table(query.query(CURATED_LOOK[topic], lake), title=f"curated.{topic}"))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_glue import GlueClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_sts import STSClient
@@ -143,6 +144,11 @@ class Environment:
     def firehose(self) -> "FirehoseClient":
         """Amazon Data Firehose."""
         return self._session.client("firehose", endpoint_url=self.settings.endpoint_url, config=TIMEOUTS)
+
+    @cached_property
+    def sns(self) -> "SNSClient":
+        """Amazon SNS."""
+        return self._session.client("sns", endpoint_url=self.settings.endpoint_url, config=TIMEOUTS)
 
     @cached_property
     def sts(self) -> "STSClient":

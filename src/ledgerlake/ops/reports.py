@@ -5,9 +5,11 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
+from unicodedata import category
 
 import pyarrow as pa
 from rich.console import Console, Group, RenderableType
@@ -15,21 +17,25 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ledgerlake.ops import breaker_report
 from ledgerlake.ops.cycle import Cycle, failures
 from ledgerlake.ops.errors_view import Failure
 from ledgerlake.ops.status import TopicStatus
+from ledgerlake.state.breakers import Breaker
 
 Format = Literal["table", "csv", "json"]
 
 BALANCED = Text("✓ balanced", style="green")
 UNBALANCED = Text("✗ NOT balanced", style="bold red")
+# Control and format characters, lone surrogates, what has no meaning, line and paragraph separators.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 OUTCOME_STYLES = {"FAILED": "red", "CURATED": "green", "STANDARDIZED": "green"}
 
 
 def status_table(topics: Sequence[TopicStatus]) -> RenderableType:
-    """Gate, ledger and last run of each topic, one row each."""
+    """Gate, circuit breaker, ledger and last run of each topic, one row each."""
     table = Table(title="Topics", title_justify="left", header_style="bold")
-    for name in ("topic", "contract", "gate"):
+    for name in ("topic", "contract", "gate", "breaker"):
         table.add_column(name, no_wrap=name == "topic")
     for name in (
         "RAW",
@@ -62,8 +68,16 @@ def status_table(topics: Sequence[TopicStatus]) -> RenderableType:
         )
         version = f"v{topic.admission.contract_version}" if topic.admission else "none"
         mark = BALANCED if books.balanced else UNBALANCED
-        table.add_row(topic.topic, version, topic.gate, *(f"{n:,}" for n in numbers), mark, _last(topic))
-    return Group(table, *_variances(topics))
+        stand = breaker_report.stand(topic.breaker or Breaker(topic.topic))
+        table.add_row(topic.topic, version, topic.gate, stand, *(f"{n:,}" for n in numbers), mark, _last(topic))
+    breakers = [topic.breaker for topic in topics if topic.breaker]
+    return Group(table, *_variances(topics), *breaker_report.warnings(breakers))
+
+
+def status_json(topics: Sequence[TopicStatus]) -> str:
+    """The same for another program: an object a topic, times in ISO 8601."""
+    told = [asdict(topic) | {"gate": topic.gate, "balanced": topic.ledger.balanced} for topic in topics]
+    return json.dumps(told, default=datetime.isoformat, ensure_ascii=False, indent=1)
 
 
 def ledger_table(topics: Sequence[TopicStatus]) -> RenderableType:
@@ -108,7 +122,7 @@ def _last(topic: TopicStatus) -> Text:
     last = topic.last
     text = Text(last.outcome, style=OUTCOME_STYLES.get(last.outcome, "yellow"))
     text.append(f" {last.ended_at:%Y-%m-%d %H:%M}", style="dim")
-    return text.append(f" {_short(last.error)}") if last.error else text
+    return text.append(f" {short(last.error)}") if last.error else text
 
 
 def failures_table(found: Sequence[Failure]) -> RenderableType:
@@ -123,7 +137,7 @@ def failures_table(found: Sequence[Failure]) -> RenderableType:
     table.add_column("e.g.")
     for failure in found:
         latest = f"{failure.latest:%Y-%m-%d %H:%M}" if failure.latest else ""
-        samples = escape(", ".join(_short(sample, 40) for sample in failure.samples))
+        samples = escape(", ".join(short(sample, 40) for sample in failure.samples))
         table.add_row(
             failure.topic, failure.place, escape(failure.reason), f"{failure.records:,}", latest, samples
         )  # fmt: skip
@@ -136,7 +150,7 @@ def cycle_report(cycle: Cycle, reasons: Sequence[str] = ()) -> RenderableType:
     seconds = f" after {(cycle.stopped - cycle.started).total_seconds():.0f} s" if cycle.stopped else ""
     line = Text(f"Cycle {cycle.cycle_id}: {cycle.status}", style=style)
     line.append(f" in {cycle.end}{seconds}", style="dim")
-    return Group(line, *(Text(f"  {_short(reason, 1000)}", style="red") for reason in reasons or failures(cycle)))
+    return Group(line, *(Text(f"  {short(reason, 1000)}", style="red") for reason in reasons or failures(cycle)))
 
 
 def steps_table(cycle: Cycle) -> RenderableType:
@@ -228,8 +242,14 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def _short(text: str | None, length: int = 120) -> str:
-    line = " ".join((text or "").split())
+def printable(text: str) -> str:
+    """Text as a terminal may be given it: what a record brings must not move its cursor or hide anything."""
+    return "".join(c.encode("unicode_escape").decode() if category(c) in _UNSEEN else c for c in text)
+
+
+def short(text: str | None, length: int = 120) -> str:
+    """A text on one line, cut when it is long."""
+    line = printable(" ".join((text or "").split()))
     return line if len(line) <= length else line[: length - 1] + "…"
 
 

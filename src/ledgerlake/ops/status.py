@@ -9,6 +9,7 @@ from typing import Any
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, EqualTo, GreaterThanOrEqual
 
 from ledgerlake.ops.identities import Ledger, ledger
+from ledgerlake.state.breakers import Breaker, Breakers
 from ledgerlake.state.gate import Admission, Gate
 from ledgerlake.tables.definitions import DLQ_ERRORS, FIREHOSE_ERRORS, JOB_RUN_HISTORY
 from ledgerlake.tables.lake import Lake
@@ -31,7 +32,10 @@ class LastRun:
 
 @dataclass(frozen=True)
 class TopicStatus:
-    """One topic: its contract and gate (None: no contract), its ledger, its pre-RAW losses, its last run."""
+    """One topic: its contract and gate (None: no contract), its ledger, its pre-RAW losses, its last run.
+
+    `breaker` says whether its messages are taken off the queue (None: none was counted yet, so they are).
+    """
 
     topic: str
     admission: Admission | None
@@ -39,6 +43,7 @@ class TopicStatus:
     dlq_errors: int
     firehose_errors: int
     last: LastRun | None
+    breaker: Breaker | None = None
 
     @property
     def gate(self) -> str:
@@ -48,11 +53,11 @@ class TopicStatus:
         return "open" if self.admission.enabled else f"closed: {self.admission.reason or 'no reason given'}"
 
 
-def status(lake: Lake, gate: Gate, topics: Sequence[str] = ()) -> list[TopicStatus]:
+def status(lake: Lake, gate: Gate, breakers: Breakers, topics: Sequence[str] = ()) -> list[TopicStatus]:
     """Every topic that has a RAW table (or these only), sorted by name. Raises UnknownTopics."""
     lake.require_topics(topics)
     chosen = sorted(topics) or lake.topics()
-    admissions = gate.all()
+    admissions, stands = gate.all(), breakers.all()
     last = _last_runs(lake)
     with ThreadPoolExecutor(READERS) as readers:
         ledgers = list(readers.map(lambda topic: ledger(lake, topic), chosen))
@@ -64,6 +69,7 @@ def status(lake: Lake, gate: Gate, topics: Sequence[str] = ()) -> list[TopicStat
             dlq_errors=_count(lake, DLQ_ERRORS, found.topic),
             firehose_errors=_count(lake, FIREHOSE_ERRORS, found.topic),
             last=last.get(found.topic),
+            breaker=stands.get(found.topic),
         )
         for found in ledgers
     ]

@@ -13,6 +13,7 @@ from rich.console import Console
 from ledgerlake.ops import reports
 from ledgerlake.ops.identities import Ledger, Variance
 from ledgerlake.ops.status import LastRun, TopicStatus
+from ledgerlake.state.breakers import Breaker, Stand
 
 
 def printed(renderable):
@@ -44,6 +45,35 @@ def test_a_failed_run_is_told_with_its_error():
     last = LastRun("c1", "curate", "FAILED", datetime(2026, 1, 18, tzinfo=UTC), "the file is\ngone")
     text = printed(reports.status_table([TopicStatus("events", None, Ledger("events"), 0, 0, last)]))
     assert "FAILED 2026-01-18 00:00 the file is gone" in text
+
+
+def test_a_topic_that_is_no_longer_taken_is_told_with_why_and_until_when():
+    opened = Breaker(
+        "events",
+        Stand.OPEN,
+        reason="20 of 40 messages had a broken envelope",
+        opened_at=datetime(2026, 1, 18, 10, tzinfo=UTC),
+        probe_at=datetime(2026, 1, 18, 10, 5, tzinfo=UTC),
+    )
+    text = printed(reports.status_table([TopicStatus("events", None, Ledger("events"), 0, 0, None, opened)]))
+    assert "since 2026-01-18 10:00:00 UTC: 20 of 40 messages had a broken envelope" in text
+    assert "next probe: 2026-01-18 10:05:00" in text
+
+
+def test_a_status_for_another_program_holds_ledger_gate_and_breaker():
+    opened = Breaker("events", Stand.OPEN, opened_at=datetime(2026, 1, 18, 10, tzinfo=UTC))
+    (told,) = json.loads(
+        reports.status_json([TopicStatus("events", None, Ledger("events", raw=5), 0, 0, None, opened)])
+    )
+    assert (told["topic"], told["gate"], told["ledger"]["raw"]) == ("events", "no contract", 5)
+    assert (told["breaker"]["stand"], told["breaker"]["opened_at"]) == ("open", "2026-01-18T10:00:00+00:00")
+    assert told["balanced"] is False
+
+
+def test_a_topic_that_is_taken_is_told_without_more():
+    text = printed(reports.status_table([topic()]))
+    assert "closed" in text
+    assert "since" not in text
 
 
 ROWS = pa.table(

@@ -6,12 +6,21 @@ import pytest
 
 from ledgerlake.ops import landing
 from ledgerlake.ops.status import failed_topics, status
+from ledgerlake.state.breakers import Breaker, Stand
 from ledgerlake.state.gate import Admission
 from ledgerlake.tables import append, definitions, history
 from ledgerlake.tables.history import Outcome, Result
 from ledgerlake.tables.lake import UnknownTopics, staging
 
 NOW = datetime.now(UTC)
+
+
+class Breakers:
+    def __init__(self, *breakers):
+        self.breakers = {breaker.topic: breaker for breaker in breakers}
+
+    def all(self):
+        return self.breakers
 
 
 class Gate:
@@ -55,7 +64,7 @@ def record(lake, *runs):
 
 
 def one(lake, gate):
-    (found,) = status(lake, gate)
+    (found,) = status(lake, gate, Breakers())
     return found
 
 
@@ -66,6 +75,12 @@ def test_a_topic_without_contract_is_told_as_such(lake, tables):
 def test_a_closed_gate_is_told_with_its_reason(lake, tables):
     assert one(lake, Gate(admission())).gate == "open"
     assert one(lake, Gate(admission(enabled=False, reason="maintenance"))).gate == "closed: maintenance"
+
+
+def test_a_topic_that_is_no_longer_taken_is_told_as_such(lake, tables):
+    opened = Breaker("events", Stand.OPEN)
+    (found,) = status(lake, Gate(), Breakers(opened, Breaker("orders")))
+    assert found.breaker is opened
 
 
 def test_dead_letters_of_the_topic_are_counted(lake, tables):
@@ -115,4 +130,4 @@ def test_records_that_do_not_come_are_counted_in_the_error(lake, tables):
 
 def test_an_unknown_topic_is_answered_with_those_there_are(lake, tables):
     with pytest.raises(UnknownTopics, match="no such topics: evnts; there are events"):
-        status(lake, Gate(), ["evnts"])
+        status(lake, Gate(), Breakers(), ["evnts"])
