@@ -10,6 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict
 from pyiceberg.table import Table
 
+from ledgerlake import failpoints
 from ledgerlake.state.checkpoints import Checkpoint, CheckpointMoved, Stage, batch_id
 from ledgerlake.state.cycles import Request
 from ledgerlake.state.gate import Admission
@@ -76,6 +77,7 @@ def plan(lake: Lake, state: State, cycle_id: str, topics: Iterable[str] | None =
         skipped=tuple(one.skipped for one in found if one.skipped),
         curate_waits=tuple(one.topic for one in found if one.curate_waits),
     )
+    failpoints.hit("plan.after_pin")
     state.cycles.put_plan(cycle_id, made.model_dump_json())
     return made
 
@@ -295,7 +297,9 @@ def _pin(
         # With no checkpoint before, one may have been lost: the batch may have been tried already.
         attempts=0 if before else 1,
     )
-    return state.checkpoints.put(wanted, before)
+    pinned = state.checkpoints.put(wanted, before)
+    failpoints.hit("plan.after_pin", topic)
+    return pinned
 
 
 def _new_rows(raw: Table, after: int, to: int) -> bool:
