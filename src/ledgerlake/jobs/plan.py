@@ -297,9 +297,7 @@ def _pin(
         # With no checkpoint before, one may have been lost: the batch may have been tried already.
         attempts=0 if before else 1,
     )
-    pinned = state.checkpoints.put(wanted, before)
-    failpoints.hit("plan.after_pin", topic)
-    return pinned
+    return state.checkpoints.put(wanted, before)
 
 
 def _new_rows(raw: Table, after: int, to: int) -> bool:
