@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from ledgerlake import __version__
 from ledgerlake.commands import breaker
 from ledgerlake.commands.shared import JSON, Topics, counting, environment_of, err, out
+from ledgerlake.commands.trace import trace
 from ledgerlake.contracts import ContractError, load
 from ledgerlake.errors import LedgerlakeError
 from ledgerlake.ops import cycle as cycles
@@ -55,6 +56,7 @@ schema_app = typer.Typer(no_args_is_help=True, help="Check and publish contracts
 app.add_typer(cycle_app, name="cycle")
 app.add_typer(schema_app, name="schema")
 app.add_typer(breaker.app, name="breaker")
+app.command()(trace)
 
 
 def _version(shown: bool) -> None:
