@@ -104,6 +104,12 @@ class Ingest:
         self.registry.finish(landed.version, self.owner, progress, self.now())
         return progress
 
+    def count(self, landed: Landed) -> int:
+        """How many records the object holds; it is read, and nothing is sent. Raises Refused."""
+        _, split_records = landed.topic, _splitter(landed.key)
+        body, _ = self._open(landed)
+        return sum(1 for _ in split_records(chunks(body, landed.key)))
+
     def _send(self, landed: Landed, progress: Progress) -> Progress:
         topic, split_records = landed.topic, _splitter(landed.key)
         queue = self.queues.find(topic)

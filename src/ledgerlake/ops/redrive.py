@@ -140,8 +140,8 @@ def drain_first(sqs: "SQSClient", queue_prefix: str, lake: Lake) -> int:
 def look(lake: Lake, selection: Selection, told: Callable[[int], object] = lambda _: None) -> Report:
     """What a redrive of these records would do. Nothing is changed; `told` gets how many were looked at."""
     report = Report()
-    for chunk in _chunks(find(lake, selection)):
-        for row in _rows(lake, chunk):
+    for chunk in chunks(find(lake, selection)):
+        for row in rows(lake, chunk):
             _judge(chunk[0].place, row, report)
         told(len(chunk))
     return report
@@ -162,9 +162,9 @@ def redrive(
     report = Report()
     found = find(lake, selection)
     targets = {topic: require_queue(queues, topic) for topic in {one.topic for one in found if one.topic}}
-    for chunk in _chunks(found):
+    for chunk in chunks(found):
         place, topic = chunk[0].place, chunk[0].topic or ""
-        judged = [(row, _judge(place, row, report)) for row in _rows(lake, chunk)]
+        judged = [(row, _judge(place, row, report)) for row in rows(lake, chunk)]
         letters = {place.key(row): letter for row, letter in judged if letter}
         for batch in batches(letters.values()):
             pace.wait(len(batch))
@@ -176,9 +176,9 @@ def redrive(
     return report
 
 
-def find(lake: Lake, selection: Selection) -> list[Found]:
+def find(lake: Lake, selection: Selection, places: Sequence[Place] = PLACES) -> list[Found]:
     """The open records that are selected, by table, topic and time; of a record only what names it is in memory."""
-    found = itertools.chain.from_iterable(_find(lake, place, selection) for place in PLACES)
+    found = itertools.chain.from_iterable(_find(lake, place, selection) for place in places)
     return list(itertools.islice(found, selection.limit))
 
 
@@ -229,7 +229,7 @@ def _find(lake: Lake, place: Place, selection: Selection) -> Iterator[Found]:
     yield from sorted(found, key=lambda one: (one.topic or "", one.at or EPOCH, one.key))
 
 
-def _chunks(found: Sequence[Found]) -> Iterator[list[Found]]:
+def chunks(found: Sequence[Found]) -> Iterator[list[Found]]:
     """Records of one table and topic, near in time, few at once."""
     for _, group in itertools.groupby(found, key=lambda one: (one.place.table, one.topic, one.at is None)):
         rest = list(group)
@@ -252,12 +252,12 @@ def _around(found: Sequence[Found]) -> BooleanExpression:
     )
 
 
-def _rows(lake: Lake, chunk: Sequence[Found]) -> list[Row]:
+def rows(lake: Lake, chunk: Sequence[Found]) -> list[Row]:
     """A chunk's rows, whole."""
     place = chunk[0].place
     keys = {one.key for one in chunk}
-    rows = lake.load("raw", place.table).scan(row_filter=_around(chunk)).to_arrow().to_pylist()
-    return [row for row in rows if place.key(row) in keys]
+    found = lake.load("raw", place.table).scan(row_filter=_around(chunk)).to_arrow().to_pylist()
+    return [row for row in found if place.key(row) in keys]
 
 
 def _judge(place: Place, row: Row, report: Report) -> Message | None:

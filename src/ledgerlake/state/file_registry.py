@@ -1,6 +1,6 @@
 """What became of every file that landed: one item per object and version, so that each is ingested once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,15 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What the registry says of an object's version: `status` is started, done or failed, `code` why it failed."""
+
+    status: str
+    progress: Progress
+    code: str = ""
+
+
+@dataclass(frozen=True)
 class RefusedFile:
     """An object that was not ingested: `object` is "bucket/key", `code` for machines, `reason` for people."""
 
@@ -90,7 +99,22 @@ class FileRegistry:
             if self._status(version) == "done":
                 raise AlreadyIngested from None
             raise
-        return Progress(*(int(item.get(name, 0)) for name in ("position", "sent", "too_large")))
+        return _progress(item)
+
+    def find(self, version: Version) -> Known | None:
+        """What is known of an object's version; None when nobody has tried it."""
+        item = self._table.get_item(Key=version.key, ConsistentRead=True).get("Item")
+        return Known(str(item["status"]), _progress(item), str(item.get("error_code", ""))) if item else None
+
+    def reopen(self, version: Version, now: datetime) -> None:
+        """Have a version that is done ingested from its beginning by whoever claims it next. Raises Busy."""
+        self._update(
+            version,
+            {**vars(Progress()), "status": "started", "owner": "", "lease_until": 0, "updated_at": now.isoformat()},
+            condition="#status = :done",
+            names=["status"],
+            values={":done": "done"},
+        )
 
     def advance(self, version: Version, owner: str, progress: Progress, now: datetime) -> None:
         """Record how far the owner is, and prolong its lease. Raises Busy when another has taken over."""
@@ -160,6 +184,10 @@ class FileRegistry:
 
     def _status(self, version: Version) -> object:
         return self._table.get_item(Key=version.key, ConsistentRead=True).get("Item", {}).get("status")
+
+
+def _progress(item: Mapping[str, Any]) -> Progress:
+    return Progress(*(int(item.get(name, 0)) for name in ("position", "sent", "too_large")))
 
 
 def _lease(now: datetime) -> int:
