@@ -82,7 +82,7 @@ ops-history: $(READY) ## The latest cycles
 ##@ Proof
 
 .PHONY: verify-e2e
-verify-e2e: $(READY) ## Send known records through the deployed pipeline and check each by its identity
+verify-e2e: $(READY) $(if $(filter local,$(ENV)),test-faults) ## Kill jobs at every point; then check the deployed pipeline by known records' identities
 	@scripts/verify
 
 VERIFY_STEPS := whoami tf-outputs lambdas sqs ddb s3-notifications idempotency glue
@@ -139,9 +139,15 @@ format: $(READY) ## Format Python and Terraform in place
 test-unit: $(READY) ## Tests without Spark and AWS
 	@$(PYTHON) -m pytest -q tests/unit
 
+FAULTS := $(addprefix tests/functional/,crash concurrency conservation)
+
 .PHONY: test-functional
 test-functional: $(READY) ## Tests with Spark on a local catalogue, and moto
-	@$(PYTHON) -m pytest -q -n 2 --dist loadfile tests/functional
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile tests/functional $(FAULTS:%=--ignore=%)
+
+.PHONY: test-faults
+test-faults: $(READY) ## Crash points, concurrency and random histories: nothing lost, nothing twice (part of verify-e2e)
+	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(FAULTS)
 
 .PHONY: test-terraform
 test-terraform: ## terraform fmt, validate and test; no account, no emulator
