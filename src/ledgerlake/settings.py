@@ -67,6 +67,17 @@ class CircuitBreaker(_Frozen):
     max_cool_down_seconds: int = 900
 
 
+class Reconciliation(_Frozen):
+    """What the ledger is checked over after each cycle: the last `window_minutes`.
+
+    An accepted message may be on its way for `in_flight_minutes` before it is missed: Firehose tries for an hour, and
+    what it gives up then is loaded within minutes.
+    """
+
+    window_minutes: int = 180
+    in_flight_minutes: int = 90
+
+
 class Settings(_Frozen):
     """What a function or job must know of its environment: Terraform writes it, LEDGERLAKE_SETTINGS carries it.
 
@@ -88,6 +99,7 @@ class Settings(_Frozen):
     bytes_per_run: int = 50 * 1024**3
     parallel_topics: int = 4
     circuit_breaker: CircuitBreaker = CircuitBreaker()
+    reconciliation: Reconciliation = Reconciliation()
     failpoints: str = ""
     endpoint_url: str | None = None
 

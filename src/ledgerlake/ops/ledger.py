@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pyiceberg.expressions import EqualTo
 from pyiceberg.table import Table
@@ -87,8 +87,15 @@ def balances(lake: Lake, checkpoints: Checkpoints, topics: Iterable[str]) -> lis
         return [balance for of_topic in pool.map(of, sorted(set(topics))) for balance in of_topic]
 
 
-def record(lake: Lake, cycle_id: str, found: Iterable[Balance], checked_at: datetime) -> int:
-    """Write a cycle's balances to ops.reconciliation_log; writing them again replaces them. Returns how many."""
+class Logged(Protocol):
+    """What a row of ops.reconciliation_log is made of."""
+
+    def row(self, run_id: str, checked_at: datetime, /) -> dict[str, Any]:
+        """Return the row."""
+
+
+def record(lake: Lake, cycle_id: str, found: Iterable[Logged], checked_at: datetime) -> int:
+    """Write what was checked to ops.reconciliation_log; writing it again replaces it. Returns how many rows."""
     rows = [balance.row(cycle_id, checked_at) for balance in found]
     if not rows:
         return 0
@@ -132,7 +139,7 @@ def _curate(topic: str, standardized: Table, curated: Table, errors: BatchRows, 
     if entry is None:
         return []
     # Errors that a replay took in keep their rows; how many, its commit says.
-    committed = _committed(errors, uncommitted | _after(standardized, entry.source_snapshot_id))
+    committed = _committed(errors, uncommitted | batches_after(standardized, entry.source_snapshot_id))
     parts = {
         "curated": snapshots.current_rows(curated),
         "superseded": entry.total("superseded"),
@@ -154,7 +161,7 @@ def _uncommitted(checkpoint: Checkpoint | None, table: Table) -> set[str]:
     return {checkpoint.batch_id}
 
 
-def _after(standardized: Table, snapshot_id: int) -> set[str]:
+def batches_after(standardized: Table, snapshot_id: int) -> set[str]:
     """The batches that STANDARDIZED got after a snapshot: curate may have begun with them, but has not committed."""
     found = set()
     for entry in snapshots.entries(standardized):

@@ -345,19 +345,24 @@ def drift_log() -> Definition:
 
 
 def reconciliation_log() -> Definition:
-    """OPS `reconciliation_log`: how the layers balance. One row per cycle_id, topic_name and formula."""
+    """OPS `reconciliation_log`: how the layers balance. One row per cycle_id, topic_name, formula and window."""
     return _table(
         "ops",
         RECONCILIATION_LOG,
         [
-            _optional("cycle_id", StringType(), "The cycle after which it was checked."),
+            _optional("cycle_id", StringType(), "The cycle after which it was checked, or the check's own id."),
             _optional("topic_name", StringType(), "The topic."),
             _optional("formula", StringType(), "Which conservation formula (design 2)."),
             _optional("expected", LongType(), "Its left side, in rows."),
             _optional("actual", LongType(), "Its right side, in rows."),
             _optional("balanced", BooleanType(), "Whether both are equal."),
-            _optional("details", StringType(), "The right side's parts, as JSON text."),
+            _optional("details", StringType(), "The right side's parts and samples of ids, as JSON text."),
             _optional("checked_at", TimestamptzType(), "When it was checked."),
+            _optional("window_from", TimestamptzType(), "First ingestion_ts looked at; none: all, by count."),
+            _optional("window_to", TimestamptzType(), "End of the ingestion_ts looked at, itself not in it."),
+            _optional("missing", LongType(), "Ids that stand nowhere; none where only rows were counted."),
+            _optional("doubled", LongType(), "Ids that stand more often than they may."),
+            _optional("variance_percent", DoubleType(), "Both, in percent of the left side."),
         ],
         properties={**_SHARED, **_whole_bounds("cycle_id")},
     )
