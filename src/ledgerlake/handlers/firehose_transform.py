@@ -10,6 +10,8 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ledgerlake import failpoints
+from ledgerlake.errors import TransientError
 from ledgerlake.handlers import clients
 
 # A synchronous answer may hold 6 MB; the rest of the budget is for the brackets around the records.
@@ -38,6 +40,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if failed:
         metrics.add_metric(name="RecordsUnroutable", unit=MetricUnit.Count, value=failed)
         logger.error("records without a destination", extra={"failed": failed, "records": len(answers)})
+    failpoints.hit("transform.before_answer")
     return {"records": answers}
 
 
@@ -45,7 +48,8 @@ def route(record: dict[str, Any], database: str) -> dict[str, Any]:
     """Return one record's answer: Ok with `otfMetadata` naming `<topic>_staging`, or ProcessingFailed."""
     try:
         routed = _decoder.decode(base64.b64decode(record["data"], validate=True))
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        failpoints.hit("transform.route", routed.topic_name)
+    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, RecursionError, TransientError):
         return _failed(record["recordId"], record["data"])
     destination = {
         "destinationDatabaseName": database,

@@ -109,6 +109,10 @@ class Environment:
         """The name of a handler's Lambda function. Raises EnvironmentNotReady when it is not deployed."""
         return self._output("lambda_names", self.outputs.lambda_names, handler)
 
+    def job(self, stage: str) -> str:
+        """The name of a stage's Glue job. Raises EnvironmentNotReady when it is not deployed."""
+        return self._output("glue_job_names", self.outputs.glue_job_names, stage)
+
     def _output(self, output: str, values: dict[str, str], key: str) -> str:
         if key in values:
             return values[key]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ledgerlake import failpoints
 from ledgerlake.jobs import plan as planning
 from ledgerlake.ops import ledger
 from ledgerlake.ops.close_stage import close_stage
@@ -47,6 +48,7 @@ def begin(lake: Lake, state: State, cycle_id: str, topics: Iterable[str] | None)
 def go_on(lake: Lake, state: State, cycle_id: str, standardize: Sequence[Mapping[str, Any]]) -> tuple[int, Runs]:
     """Close the standardize stage: how many topics failed in it, and the curate runs for the others."""
     outcomes = close_stage(lake, state.cycles, cycle_id, "standardize", standardize, datetime.now(UTC))
+    failpoints.hit("check_curated_ready.after_close")
     plan = planning.plan_curate(lake, state, cycle_id)
     history.record(lake, plan.skipped)
     return sum(outcome.failed for outcome in outcomes), _runs(state, plan)
@@ -61,6 +63,7 @@ def finish(lake: Lake, state: State, cycle_id: str, curate: Sequence[Mapping[str
     ]
     balances = ledger.balances(lake, state.checkpoints, {outcome.topic_name for outcome in outcomes})
     ledger.record(lake, cycle_id, balances, now)
+    failpoints.hit("reconcile.after_log")
     return Reconciled([outcome for outcome in outcomes if outcome.failed], balances)
 
 
