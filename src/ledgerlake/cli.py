@@ -1,6 +1,5 @@
 """The command line: each command reads its options, calls one function and prints what it says."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,17 +11,17 @@ from typer.core import TyperGroup
 
 from ledgerlake import __version__
 from ledgerlake.commands import breaker
+from ledgerlake.commands.errors import errors
 from ledgerlake.commands.shared import JSON, Topics, counting, environment_of, err, out
 from ledgerlake.commands.trace import trace
 from ledgerlake.contracts import ContractError, load
 from ledgerlake.errors import LedgerlakeError
 from ledgerlake.ops import cycle as cycles
 from ledgerlake.ops import demo as demos
-from ledgerlake.ops import errors_view, query, reports, verify
+from ledgerlake.ops import query, reports, verify
 from ledgerlake.ops import status as statuses
 from ledgerlake.ops.environment import Environment
 from ledgerlake.ops.upload_contract import Contracts
-from ledgerlake.state.file_registry import FileRegistry
 from ledgerlake.state.gate import Gate
 from ledgerlake.tables.lake import Lake
 
@@ -57,6 +56,7 @@ app.add_typer(cycle_app, name="cycle")
 app.add_typer(schema_app, name="schema")
 app.add_typer(breaker.app, name="breaker")
 app.command()(trace)
+app.command()(errors)
 
 
 def _version(shown: bool) -> None:
@@ -95,26 +95,6 @@ def status(ctx: typer.Context, topic: Topics = None, as_json: JSON = False) -> N
         out.print(reports.status_table(found))
     if not all(topic.ledger.balanced for topic in found):
         raise typer.Exit(1)
-
-
-@app.command()
-def errors(
-    ctx: typer.Context,
-    topic: Annotated[str | None, typer.Option("--topic", "-t", help="Only this topic.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="How many samples per reason.")] = 3,
-    as_json: JSON = False,
-) -> None:
-    """Show the records that failed, wherever they are kept: reasons, counts and samples."""
-    environment = environment_of(ctx)
-    lake = Lake.connect(environment.settings)
-    registry = FileRegistry(environment.dynamodb.Table(environment.settings.dynamodb_tables.file_registry))
-    found = errors_view.failures(lake, topic, limit) + errors_view.refused_files(registry, topic, limit)
-    if topic is not None and not found:
-        lake.require_topics([topic])
-    if as_json:
-        typer.echo(json.dumps([failure.as_dict() for failure in found], indent=1))
-    else:
-        out.print(reports.failures_table(found))
 
 
 @app.command("query")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -18,6 +19,31 @@ err = reports.console(stderr=True)
 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
 Topics = Annotated[list[str] | None, typer.Option("--topic", "-t", help="Only this topic; may be repeated.")]
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def moment(text: str) -> datetime:
+    """A time in ISO 8601 (UTC where it names no zone), or how long ago it was: 90m, 24h, 7d."""
+    number, unit = text[:-1], text[-1:]
+    try:
+        if number.isdecimal() and unit in _UNITS:
+            return datetime.now(UTC) - timedelta(**{_UNITS[unit]: int(number)})
+        given = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{text!r} is neither a time such as 2026-01-18T10:00 nor an age such as 24h"
+        ) from None
+    return given.replace(tzinfo=UTC) if given.tzinfo is None else given.astimezone(UTC)
+
+
+_TIME = "a time in ISO 8601 (UTC), or an age: 90m, 24h, 7d"
+Since = Annotated[
+    datetime | None, typer.Option("--since", parser=moment, metavar="TIME", help=f"From then on: {_TIME}.")
+]
+Until = Annotated[
+    datetime | None, typer.Option("--until", parser=moment, metavar="TIME", help=f"Before then: {_TIME}.")
+]
 
 
 def environment_of(ctx: typer.Context) -> Environment:

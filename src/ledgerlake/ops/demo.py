@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.text import Text
 
 from ledgerlake.ops import cycle as cycles
-from ledgerlake.ops import errors_view, landing, query, reports, seed
+from ledgerlake.ops import errors_report, errors_view, landing, query, reports, seed
 from ledgerlake.ops.environment import Environment
 from ledgerlake.ops.events import TOPIC as EVENTS
 from ledgerlake.ops.events import Story, story
@@ -93,7 +93,7 @@ def run(environment: Environment, out: Console) -> bool:
     out.print(reports.ledger_table(found))
     for topic in TOPICS:
         out.print(reports.rows_table(query.query(CURATED_LOOK[topic], lake), title=f"curated.{topic}"))
-    out.print(reports.failures_table(errors_view.failures(lake)))
+    out.print(errors_report.failures_table(errors_view.failures(lake)))
     _what_next(out, environment.name)
     faults = _faults(green, found)
     seconds = f"{time.monotonic() - began:.0f} s"

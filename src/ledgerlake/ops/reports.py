@@ -19,7 +19,6 @@ from rich.text import Text
 
 from ledgerlake.ops import breaker_report
 from ledgerlake.ops.cycle import Cycle, failures
-from ledgerlake.ops.errors_view import Failure
 from ledgerlake.ops.status import TopicStatus
 from ledgerlake.state.breakers import Breaker
 
@@ -123,25 +122,6 @@ def _last(topic: TopicStatus) -> Text:
     text = Text(last.outcome, style=OUTCOME_STYLES.get(last.outcome, "yellow"))
     text.append(f" {last.ended_at:%Y-%m-%d %H:%M}", style="dim")
     return text.append(f" {short(last.error)}") if last.error else text
-
-
-def failures_table(found: Sequence[Failure]) -> RenderableType:
-    """Failed records by topic, place and reason."""
-    if not found:
-        return Text("No record has failed.", style="green")
-    table = Table(title="Records that failed, and why", title_justify="left", header_style="bold")
-    for name in ("topic", "kept in", "reason"):
-        table.add_column(name)
-    table.add_column("records", justify="right")
-    table.add_column("latest", no_wrap=True)
-    table.add_column("e.g.")
-    for failure in found:
-        latest = f"{failure.latest:%Y-%m-%d %H:%M}" if failure.latest else ""
-        samples = escape(", ".join(short(sample, 40) for sample in failure.samples))
-        table.add_row(
-            failure.topic, failure.place, escape(failure.reason), f"{failure.records:,}", latest, samples
-        )  # fmt: skip
-    return table
 
 
 def cycle_report(cycle: Cycle, reasons: Sequence[str] = ()) -> RenderableType:

@@ -4,7 +4,7 @@ Files are left out by their partition and by their columns' bounds, row groups b
 column that is searched is read; what is wanted is read only from files in which it was found.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 from pyiceberg.expressions import And, BooleanExpression, GreaterThanOrEqual, LessThan, Or
-from pyiceberg.io.pyarrow import ArrowScan
+from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
 from pyiceberg.table import DataScan, FileScanTask, Table
 from pyiceberg.table.snapshots import Snapshot
 
@@ -72,3 +72,16 @@ def _snapshots(table: Table, scan: DataScan) -> dict[str, Snapshot | None]:
         for entries in scan.scan_plan_helper()
         for entry in entries
     }
+
+
+def stream(table: Table, where: BooleanExpression, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """All rows that match, in these columns, one data file after the other: no more than one is in memory."""
+    projection = table.scan(selected_fields=tuple(columns)).projection()
+    scan = ArrowScan(table.metadata, table.io, projection, where)
+    for task in table.scan(row_filter=where).plan_files():
+        yield from scan.to_record_batches([task])
+
+
+def arrow_schema(table: Table, columns: Sequence[str]) -> pa.Schema:
+    """The Arrow schema of some columns, in the table's order."""
+    return schema_to_pyarrow(table.scan(selected_fields=tuple(columns)).projection(), include_field_ids=False)
