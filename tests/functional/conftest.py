@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
+from aws import Aws
 from lakehouse import Lakehouse, settings
-from moto.server import ThreadedMotoServer
 from pyspark.sql import SparkSession
 
 from ledgerlake.jobs.session import configuration, glue_catalog
@@ -23,13 +23,16 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing
 
 
 @pytest.fixture(scope="session")
-def endpoint() -> Iterator[str]:
+def server() -> Iterator[Aws]:
     """AWS over HTTP: Spark's Java is not within reach of a patched boto3."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    started = Aws(REGION)
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def endpoint(server: Aws) -> str:
+    return server.endpoint
 
 
 @pytest.fixture(scope="session")
@@ -66,12 +69,7 @@ def bare(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Lakehouse:
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
-    chosen = settings(f"t{uuid.uuid4().hex[:8]}", REGION, endpoint)
-    dynamodb = boto3.resource("dynamodb", region_name=REGION, endpoint_url=endpoint)
-    s3 = boto3.client("s3", region_name=REGION, endpoint_url=endpoint)
-    house = Lakehouse(Lake.connect(chosen), State.connect(chosen, dynamodb, s3), None)
-    house.set_up(dynamodb)
-    return house
+    return build(endpoint)
 
 
 @pytest.fixture
@@ -79,3 +77,21 @@ def lakehouse(spark: SparkSession, bare: Lakehouse) -> Lakehouse:
     """A lakehouse whose jobs can run."""
     bare.spark = spark
     return bare
+
+
+@pytest.fixture(scope="module")
+def shared_lakehouse(spark: SparkSession, endpoint: str) -> Lakehouse:
+    """One lakehouse for a file whose tests look at the same long story; each topic has a run of its own in it."""
+    house = build(endpoint, topics_per_run=1)
+    house.spark = spark
+    return house
+
+
+def build(endpoint: str, **changes: object) -> Lakehouse:
+    """Make the tables and the state of an environment that no other test has."""
+    chosen = settings(f"t{uuid.uuid4().hex[:8]}", REGION, endpoint).model_copy(update=changes)
+    dynamodb = boto3.resource("dynamodb", region_name=REGION, endpoint_url=endpoint)
+    s3 = boto3.client("s3", region_name=REGION, endpoint_url=endpoint)
+    house = Lakehouse(Lake.connect(chosen), State.connect(chosen, dynamodb, s3), None)
+    house.set_up(dynamodb)
+    return house

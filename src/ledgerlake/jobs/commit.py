@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from py4j.protocol import Py4JJavaError
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
+from pyspark.sql import Column, DataFrame
 
 from ledgerlake import failpoints
 from ledgerlake.errors import TerminalError, TransientError
@@ -196,3 +198,21 @@ def require_ours(table: Table, lock: Lock) -> Entry | None:
     if last is not None and last.fencing_token > lock.token:
         raise StaleBatch(f"{'.'.join(table.name())}: token {last.fencing_token} committed, ours is {lock.token}")
     return last
+
+
+def replace_errors(errors: DataFrame, table: str, where: Column, since: int | None) -> None:
+    """Write a batch's errors in the place of any that earlier tries left; `where` tells them. Raises StaleBatch.
+
+    `since` is the errors table's snapshot from before the look at the fencing token, None when it had none: whoever
+    wrote errors of the batch after it is a newer run.
+    """
+    # One file for the topic's few errors, not one per part of the batch.
+    writer = errors.coalesce(1).writeTo(table).option("isolation-level", "serializable")
+    if since is not None:
+        writer = writer.option("validate-from-snapshot-id", since)
+    try:
+        writer.overwrite(where)
+    except Py4JJavaError as error:
+        if error.java_exception.getClass().getSimpleName() != "ValidationException":
+            raise
+        raise StaleBatch(f"{table}: another run wrote the batch's errors") from error

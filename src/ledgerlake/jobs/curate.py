@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from ledgerlake import failpoints
 from ledgerlake.contracts import Contract
 from ledgerlake.errors import TerminalError
-from ledgerlake.jobs.commit import Ledger, commit, once, require_conserved, require_counts, require_ours
+from ledgerlake.jobs.commit import Ledger, commit, once, replace_errors, require_conserved, require_counts, require_ours
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.merge import append, merge, still_open
 from ledgerlake.jobs.plan import pin_curate, waiting
@@ -128,10 +128,11 @@ def _count(row: Row, name: str) -> int:
 
 def _commit(batch: Batch, rows: DataFrame, parts: dict[Verdict, Identity], warned: int, lock: Lock) -> Entry:
     """Errors first, then the one commit to the main table. Raises StaleBatch, LockLost and AuditFailed."""
-    require_ours(_target(batch.context, batch.contract), lock)
     if parts[Verdict.ERROR].rows or batch.checkpoint.attempts > 1:
+        since = batch.context.lake.load("curated", ERRORS).metadata.current_snapshot_id
+        require_ours(_target(batch.context, batch.contract), lock)
         failpoints.hit("curate.before_errors_write", batch.topic)
-        _write_errors(batch, rows, parts[Verdict.ERROR].rows)
+        _write_errors(batch, rows, parts[Verdict.ERROR].rows, since)
         failpoints.hit("curate.after_errors_write", batch.topic)
     applied = sum(parts[verdict].rows for verdict in APPLIED)
     counts = {
@@ -162,14 +163,13 @@ def write_current(batch: Batch, rows: DataFrame, applied: int, properties: Mappi
         append(batch.context.spark.table(name).limit(0), name, properties)
 
 
-def _write_errors(batch: Batch, rows: DataFrame, count: int) -> None:
+def _write_errors(batch: Batch, rows: DataFrame, count: int, since: int | None) -> None:
     """Put the batches' errors in the place of any that an earlier try left."""
     name = batch.context.lake.spark_name("curated", ERRORS)
     # No rows at all are not worth a look at the whole batch.
     errors = error_rows(batch, rows) if count else batch.context.spark.table(name).limit(0)
-    errors.coalesce(1).writeTo(name).overwrite(
-        (F.col("topic_name") == batch.topic) & F.col("batch_id").isin(batch.batch_ids)
-    )
+    mine = (F.col("topic_name") == batch.topic) & F.col("batch_id").isin(batch.batch_ids)
+    replace_errors(errors, name, mine, since)
 
 
 def error_rows(batch: Batch, rows: DataFrame) -> DataFrame:

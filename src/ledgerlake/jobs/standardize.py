@@ -13,7 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from ledgerlake import failpoints
 from ledgerlake.contracts import Contract
 from ledgerlake.jobs import drift
-from ledgerlake.jobs.commit import Ledger, commit, once, require_conserved, require_counts, require_ours
+from ledgerlake.jobs.commit import Ledger, commit, once, replace_errors, require_conserved, require_counts, require_ours
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.drift import FirstSeen
 from ledgerlake.jobs.merge import append, still_open
@@ -173,9 +173,11 @@ def _flatten(batch: _Batch, kept: DataFrame) -> tuple[DataFrame, Layout, Row]:
     limit = batch.context.settings.max_payload_columns
     claimed = drift.claims(owned, batch.contract_pointers, found, kept, limit)
     final = batch.layout((*owned.columns, *claimed.added))
+    # Logged before they are added: a try that dies in between is told again, and logs what is logged only once.
+    drift.log(batch.context.lake, batch.topic, batch.checkpoint.batch_id, claimed)
+    failpoints.hit("standardize.after_drift_log", batch.topic)
     if claimed.added:
         add_payload_columns(batch.context.lake, batch.topic, claimed.added)
-    drift.log(batch.context.lake, batch.topic, batch.checkpoint.batch_id, claimed)
     held = {first.pointer for first in found}
     guessed = {column for column in guess.columns if column.pointer in held} | set(owned.columns)
     if guessed == set(final.columns):
@@ -218,10 +220,11 @@ def _likely(batch: _Batch, kept: DataFrame) -> tuple[Owned, ...]:
 
 def _commit(batch: _Batch, split: _Split, lock: Lock) -> Entry:
     """Errors first, then the one commit to the main table. Raises StaleBatch, LockLost and AuditFailed."""
-    require_ours(_target(batch.context, batch.contract), lock)
     if split.errors.rows or batch.checkpoint.attempts > 1:
+        since = batch.context.lake.load("standardized", PARSE_ERRORS).metadata.current_snapshot_id
+        require_ours(_target(batch.context, batch.contract), lock)
         failpoints.hit("standardize.before_errors_write", batch.topic)
-        _write_errors(batch, split)
+        _write_errors(batch, split, since)
         failpoints.hit("standardize.after_errors_write", batch.topic)
     ledger = Ledger(
         batch.checkpoint,
@@ -244,16 +247,14 @@ def _commit(batch: _Batch, split: _Split, lock: Lock) -> Entry:
     )
 
 
-def _write_errors(batch: _Batch, split: _Split) -> None:
+def _write_errors(batch: _Batch, split: _Split, since: int | None) -> None:
     """Put the batch's parse errors in the place of any that an earlier try left."""
     name = batch.context.lake.spark_name("standardized", PARSE_ERRORS)
     # No rows at all are not worth a look at the whole batch.
     spark, checkpoint = batch.context.spark, batch.checkpoint
     errors = parse_error_rows(split.flat, checkpoint.batch_id) if split.errors.rows else spark.table(name).limit(0)
-    # One file for the topic's few errors, not one per part of the batch.
-    errors.coalesce(1).writeTo(name).overwrite(
-        (F.col("topic_name") == batch.topic) & same_start(batch.topic, checkpoint.from_snapshot_id)
-    )
+    mine = (F.col("topic_name") == batch.topic) & same_start(batch.topic, checkpoint.from_snapshot_id)
+    replace_errors(errors, name, mine, since)
 
 
 def parse_error_rows(flat: DataFrame, batch_id: str) -> DataFrame:

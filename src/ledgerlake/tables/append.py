@@ -2,6 +2,7 @@
 
 import random
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from pyiceberg.table import Table
 from ledgerlake.errors import TransientError
 
 ATTEMPTS = 20
+COMMIT_ID = "ledgerlake.commit-id"
 
 
 class AppendConflict(TransientError):
@@ -24,7 +26,7 @@ def append(table: Table, rows: Iterable[Mapping[str, Any]], properties: Mapping[
     """Append rows (by column name; what a row lacks is NULL) in one commit; returns how many. Raises AppendConflict."""
     frame = to_arrow(table, rows)
     if frame.num_rows:
-        _retried(table, lambda: table.append(frame, snapshot_properties=dict(properties or {})))
+        _retried(table, lambda mark: table.append(frame, snapshot_properties={**(properties or {}), **mark}))
     return len(frame)
 
 
@@ -37,12 +39,12 @@ def append_made(
     """
     written = 0
 
-    def commit() -> None:
+    def commit(mark: Mapping[str, str]) -> None:
         nonlocal written
         frame = to_arrow(table, make())
-        if frame.num_rows:
-            table.append(frame, snapshot_properties=dict(properties or {}))
         written = frame.num_rows
+        if written:
+            table.append(frame, snapshot_properties={**(properties or {}), **mark})
 
     _retried(table, commit)
     return written
@@ -51,7 +53,7 @@ def append_made(
 def replace(table: Table, rows: Iterable[Mapping[str, Any]], where: BooleanExpression) -> int:
     """Put rows in the place of those that match `where`, in one transaction. Raises AppendConflict."""
     frame = to_arrow(table, rows)
-    _retried(table, lambda: table.overwrite(frame, overwrite_filter=where))
+    _retried(table, lambda mark: table.overwrite(frame, overwrite_filter=where, snapshot_properties=dict(mark)))
     return len(frame)
 
 
@@ -63,13 +65,13 @@ def amend(table: Table, where: BooleanExpression, change: Callable[[dict[str, An
     """
     changed = 0
 
-    def commit() -> None:
+    def commit(mark: Mapping[str, str]) -> None:
         nonlocal changed
         before = table.scan(row_filter=where).to_arrow().to_pylist()
         after = [change(dict(row)) for row in before]
         changed = sum(one != other for one, other in zip(before, after, strict=True))
         if changed:
-            table.overwrite(to_arrow(table, after), overwrite_filter=where)
+            table.overwrite(to_arrow(table, after), overwrite_filter=where, snapshot_properties=dict(mark))
 
     _retried(table, commit)
     return changed
@@ -81,11 +83,25 @@ def to_arrow(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
 
 
-def _retried(table: Table, commit: Callable[[], None]) -> None:
+def _retried(table: Table, commit: Callable[[Mapping[str, str]], None]) -> None:
+    """Commit with a mark of its own, until one commit is in.
+
+    An SDK that lost the answer to a commit asks again, and is told that the table has changed: by itself.
+    """
+    mark = {COMMIT_ID: uuid.uuid4().hex}
     for attempt in range(ATTEMPTS):
         try:
-            return commit()
+            return commit(mark)
         except CommitFailedException:
             time.sleep(min(0.05 * 2**attempt, 2.0) * random.uniform(0.5, 1.0))  # noqa: S311 — spread, not secrecy
             table.refresh()
+            if _holds(table, mark):
+                return None
     raise AppendConflict(f"{'.'.join(table.name())}: {ATTEMPTS} attempts, each time another commit came first")
+
+
+def _holds(table: Table, mark: Mapping[str, str]) -> bool:
+    return any(
+        snapshot.summary is not None and mark.items() <= snapshot.summary.additional_properties.items()
+        for snapshot in table.metadata.snapshots
+    )
