@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 STAGES: dict[Stage, Callable[[Context, str], Outcome]] = {"standardize": standardize, "curate": curate}
 ERROR_CHARACTERS = 2_000
 TOPICS_NAMED = 20
+# It travels with the run through the cycle's states, which together hold 256 KiB; the whole of it is in the history.
+MESSAGE_CHARACTERS = 4_000
 
 
 class RunFailed(TerminalError):
@@ -29,7 +31,7 @@ class RunFailed(TerminalError):
     def __init__(self, failed: Sequence[Outcome], topics: int) -> None:
         self.failed = list(failed)
         lines = [f"{outcome.topic_name}: {outcome.error}" for outcome in failed[:TOPICS_NAMED]]
-        super().__init__("\n".join([f"{len(failed)} of {topics} topics failed", *lines]))
+        super().__init__("\n".join([f"{len(failed)} of {topics} topics failed", *lines])[:MESSAGE_CHARACTERS])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
