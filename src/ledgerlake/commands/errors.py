@@ -37,8 +37,6 @@ def errors(
     as_json: JSON = False,
 ) -> None:
     """Show the records that failed and are still open, wherever they are kept: reasons, counts, samples, since when."""
-    environment = environment_of(ctx)
-    lake = Lake.connect(environment.settings)
     selection = Selection(
         topic=topic,
         kinds=_kinds(kind or []),
@@ -48,6 +46,8 @@ def errors(
         until=until,
         answered="all" if everything else "resolved" if resolved else "open",
     )
+    environment = environment_of(ctx)
+    lake = Lake.connect(environment.settings)
     if file is not None:
         _export(lake, selection, file)
         return

@@ -1,11 +1,13 @@
 """The command line's own part: options, messages and exit codes."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from typer.testing import CliRunner
 
 from ledgerlake.cli import app
+from ledgerlake.commands.shared import moment
 
 CONTRACT = {
     "table_name": "events",
@@ -68,3 +70,30 @@ def test_a_missing_contract_file_is_named_before_the_environment_is_asked(run, t
     result = run("schema", "publish", contract(tmp_path), "nowhere.json")
     assert result.exit_code == 2
     assert "nowhere.json cannot be read" in result.output
+
+
+def test_a_trace_is_of_a_message_or_of_a_key_in_its_topic(run):
+    assert "give a message_id, or --key" in run("trace").output
+    assert "give a message_id, or --key" in run("trace", "m1", "--key", "k1").output
+    result = run("trace", "--key", "k1")
+    assert result.exit_code == 2
+    assert "add --topic" in result.output
+
+
+def test_an_unknown_kind_of_error_is_answered_with_those_there_are(run):
+    result = run("errors", "--kind", "typo")
+    assert result.exit_code == 2
+    assert "kinds are" in result.output
+
+
+@pytest.mark.parametrize("text", ["yesterday", "24x", "-3h", "2026-13-01", "9" * 12 + "d", ""])
+def test_what_is_no_time_is_refused(run, text):
+    assert run("errors", "--since", text).exit_code == 2
+
+
+def test_a_time_is_utc_unless_it_has_a_zone_and_may_be_an_age():
+    ten = datetime(2026, 1, 18, 10, tzinfo=UTC)
+    assert moment("2026-01-18T10:00") == moment("2026-01-18T12:00:00+02:00") == ten
+    assert moment("2026-01-18") == ten.replace(hour=0)
+    before = datetime.now(UTC)
+    assert before - timedelta(days=7) <= moment("7d") <= datetime.now(UTC) - timedelta(days=7)
