@@ -64,11 +64,11 @@ class Saboteur:
             self.arm_job(stage, "")
 
     def _whole(self, job: Any) -> dict[str, Any]:
-        """The job as UpdateJob takes it: what is left out there is reset, and a capacity goes without workers only."""
+        """The job as UpdateJob takes it: what is left out there is reset; no empty text, no capacity beside workers."""
         shape: Any = self._environment.glue.meta.service_model.shape_for("JobUpdate")
         taken = set(shape.members)
         taken -= {"AllocatedCapacity", "MaxCapacity"} if "WorkerType" in job else {"AllocatedCapacity"}
-        return {field: value for field, value in job.items() if field in taken}
+        return {field: value for field, value in job.items() if field in taken and value != ""}
 
 
 def with_faults(settings: str, faults: str) -> str:
