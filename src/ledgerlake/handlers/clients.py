@@ -10,6 +10,7 @@ from ledgerlake import failpoints
 from ledgerlake.settings import Settings
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBServiceResource
     from mypy_boto3_firehose import FirehoseClient
     from mypy_boto3_s3 import S3Client
@@ -50,6 +51,12 @@ def state_machines() -> "SFNClient":
 def s3() -> "S3Client":
     """Return the S3 client."""
     return boto3.client("s3", region_name=settings().region, config=_CONFIG)
+
+
+@cache
+def cloudwatch() -> "CloudWatchClient":
+    """Return the CloudWatch client."""
+    return boto3.client("cloudwatch", region_name=settings().region, config=_CONFIG)
 
 
 @cache

@@ -15,7 +15,8 @@ from ledgerlake.ops.ingest import Ingest, Landed, Refused
 from ledgerlake.state.file_registry import AlreadyIngested, FileRegistry
 
 logger = Logger(service="ingest")
-metrics = Metrics(namespace="ledgerlake", service="ingest")
+# Under its function's name, which tells environments apart: an alarm watches ObjectsRefused.
+metrics = Metrics(namespace="ledgerlake")
 
 
 @logger.inject_lambda_context

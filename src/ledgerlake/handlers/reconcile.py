@@ -6,9 +6,10 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ledgerlake.handlers import clients
 from ledgerlake.handlers.lakehouse import lake, state
 from ledgerlake.handlers.transient import transient_by_name
-from ledgerlake.ops import steps
+from ledgerlake.ops import steps, variance
 
 # The answer goes into an alert and through Step Functions (256 KiB); the whole of it stands in the ops tables.
 NAMED = 20
@@ -24,6 +25,7 @@ metrics = Metrics(namespace="ledgerlake", service="reconcile")
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Reconcile `cycle_id`; return the failed topics and the formulas that do not hold, at most 20 of each."""
     result = steps.finish(lake(), state(), event["cycle_id"], event["curate"])
+    variance.publish(clients.cloudwatch(), clients.settings().prefix, result.checks)
     metrics.add_metric(name="TopicsFailed", unit=MetricUnit.Count, value=len(result.failed))
     metrics.add_metric(name="Variances", unit=MetricUnit.Count, value=len(result.variances))
     return {

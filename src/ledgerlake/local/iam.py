@@ -2,18 +2,26 @@
 
 Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Glue". The emulator derives one
 resource from whatever name stands in the request, so `GetDatabase` was checked on `table/<database>`. A change of an
-event source mapping carries its function's ARN, which a policy may ask for ("… for AWS Lambda").
+event source mapping carries its function's ARN, and metric data its namespace, which a policy may ask for ("… for AWS
+Lambda", "… for Amazon CloudWatch").
 """
 
 import json
+from contextvars import ContextVar
 from typing import Any
+from urllib.parse import parse_qs
 
 from ministack.core import iam_actions, iam_evaluator
 from ministack.services import lambda_svc
 
+_extract_iam_action = iam_actions.extract_iam_action
 _extract_resource_arn = iam_actions.extract_resource_arn
 _enforce = iam_evaluator.enforce
 
+# Of the request at hand: its resource is asked for before it is checked, in the same task.
+_namespace: ContextVar[str] = ContextVar("_namespace", default="")
+
+UPDATE_MAPPING = "lambda:UpdateEventSourceMapping"
 # SQS knows no actions of these names: a batch needs the permission of its single form.
 _SINGLE = {
     "sqs:SendMessageBatch": "sqs:SendMessage",
@@ -23,9 +31,18 @@ _SINGLE = {
 
 
 def install() -> None:
-    """Replace both; the emulator imports them anew at each request."""
+    """Replace them; the emulator imports them anew at each request."""
+    iam_actions.extract_iam_action = iam_action
     iam_actions.extract_resource_arn = resource_arn
     iam_evaluator.enforce = enforce
+
+
+def iam_action(service: str, method: str, path: str, headers: Any, body: bytes, query: Any) -> str | None:
+    """The action that a request needs; a change of an event source mapping needed none."""
+    if service == "lambda" and method == "PUT" and "/event-source-mappings/" in path:
+        return UPDATE_MAPPING
+    found: str | None = _extract_iam_action(service, method, path, headers, body, query)
+    return found
 
 
 def resource_arn(
@@ -36,6 +53,8 @@ def resource_arn(
         resource = _glue_resource(_operation(headers), _parsed(body))
         if resource:
             return resource if resource.startswith("arn:") else f"arn:aws:glue:{region}:{account}:{resource}"
+    if service == "monitoring":
+        _namespace.set(_metric_namespace(body))
     found: str = _extract_resource_arn(service, method, path, headers, body, query, region, account)
     return found
 
@@ -45,8 +64,10 @@ def enforce(
 ) -> Any:
     """Allowed only when it is on the table, its database and the catalog, and under the name that AWS has for it."""
     action = _SINGLE.get(action, action)
-    if action == "lambda:UpdateEventSourceMapping":
+    if action == UPDATE_MAPPING:
         service_context = (service_context or {}) | _mapped_function(resource_arn.rpartition(":")[2])
+    if action == "cloudwatch:PutMetricData":
+        service_context = (service_context or {}) | {"cloudwatch:namespace": _namespace.get()}
     for resource in (resource_arn, *_parents(resource_arn)) if service == "glue" else (resource_arn,):
         denied = _enforce(access_key, action, service, region, resource_arn=resource, service_context=service_context)
         if denied:
@@ -82,6 +103,11 @@ def _glue_resource(operation: str, request: dict[str, Any]) -> str | None:
     if operation.endswith("Database"):
         return f"database/{(request.get('DatabaseInput') or {}).get('Name') or request.get('Name')}"
     return "catalog" if operation == "GetDatabases" else None
+
+
+def _metric_namespace(body: bytes) -> str:
+    """The namespace that metric data are for, whether they come as JSON or as a query."""
+    return str(_parsed(body).get("Namespace") or parse_qs(body.decode(errors="replace")).get("Namespace", [""])[0])
 
 
 def _operation(headers: Any) -> str:

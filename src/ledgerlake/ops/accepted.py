@@ -2,7 +2,7 @@
 
 One object in the ops bucket per call of the processor and topic, `accepted/date=…/hour=…/topic=…/<time>-<id>.jsonl`, a
 line per message. It is written after Firehose or the dead-letter queue has the message and before SQS may forget it: a
-message that goes back to its queue is not accepted yet (ADR 0010). Hours come first, so that one listing finds what all
+message that goes back to its queue is not accepted yet (ADR 0012). Hours come first, so that one listing finds what all
 topics took.
 """
 

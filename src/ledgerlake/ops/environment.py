@@ -15,6 +15,7 @@ from ledgerlake.errors import TerminalError
 from ledgerlake.settings import MissingSettings, Settings
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBServiceResource
     from mypy_boto3_firehose import FirehoseClient
     from mypy_boto3_glue import GlueClient
@@ -153,6 +154,11 @@ class Environment:
     def sns(self) -> "SNSClient":
         """Amazon SNS."""
         return self._session.client("sns", endpoint_url=self.settings.endpoint_url, config=TIMEOUTS)
+
+    @cached_property
+    def cloudwatch(self) -> "CloudWatchClient":
+        """Amazon CloudWatch."""
+        return self._session.client("cloudwatch", endpoint_url=self.settings.endpoint_url, config=TIMEOUTS)
 
     @cached_property
     def sts(self) -> "STSClient":

@@ -10,9 +10,11 @@ from typing import Any
 
 from ledgerlake import failpoints
 from ledgerlake.jobs import plan as planning
-from ledgerlake.ops import ledger
+from ledgerlake.ops import ledger, replacements
 from ledgerlake.ops.close_stage import close_stage
 from ledgerlake.ops.ledger import Balance
+from ledgerlake.ops.reconcile import Reconciler
+from ledgerlake.ops.window import Checked
 from ledgerlake.state.store import State
 from ledgerlake.tables import history
 from ledgerlake.tables.history import Outcome
@@ -24,15 +26,17 @@ Runs = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Reconciled:
-    """How a cycle ended: the topics' stages that failed, and the formulas checked."""
+    """How a cycle ended: the topics' stages that failed, and the formulas checked, by count and by identity."""
 
     failed: Sequence[Outcome]
     balances: Sequence[Balance]
+    checks: Sequence[Checked]
 
     @property
-    def variances(self) -> list[Balance]:
+    def variances(self) -> list[Balance | Checked]:
         """The formulas that do not hold."""
-        return [balance for balance in self.balances if balance.balanced is False]
+        found: list[Balance | Checked] = [*self.balances, *self.checks]
+        return [checked for checked in found if checked.balanced is False]
 
 
 def begin(lake: Lake, state: State, cycle_id: str, topics: Iterable[str] | None) -> tuple[bool, Runs]:
@@ -55,16 +59,23 @@ def go_on(lake: Lake, state: State, cycle_id: str, standardize: Sequence[Mapping
 
 
 def finish(lake: Lake, state: State, cycle_id: str, curate: Sequence[Mapping[str, Any]]) -> Reconciled:
-    """Close the curate stage, check the cycle's topics against the conservation formulas, and log the result."""
+    """Close the curate stage, check the cycle's topics against the conservation formulas, and log the result.
+
+    By count over whole tables, from their metadata; and by identity over what came lately (settings.reconciliation).
+    """
     now = datetime.now(UTC)
     outcomes = [
         *state.cycles.outcomes(cycle_id, "standardize"),
         *close_stage(lake, state.cycles, cycle_id, "curate", curate, now),
     ]
-    balances = ledger.balances(lake, state.checkpoints, {outcome.topic_name for outcome in outcomes})
-    ledger.record(lake, cycle_id, balances, now)
+    topics = {outcome.topic_name for outcome in outcomes}
+    replacements.resolve(lake, topics)
+    balances = ledger.balances(lake, state.checkpoints, topics)
+    reconciler = Reconciler.of(lake, state.s3)
+    checks = reconciler.check(reconciler.recent(now), topics, now)
+    ledger.record(lake, cycle_id, [*balances, *checks], now)
     failpoints.hit("reconcile.after_log")
-    return Reconciled([outcome for outcome in outcomes if outcome.failed], balances)
+    return Reconciled([outcome for outcome in outcomes if outcome.failed], balances, checks)
 
 
 def _runs(state: State, plan: planning.Plan) -> Runs:

@@ -58,10 +58,10 @@ class Ids:
     @classmethod
     def of(cls, ids: Collection[str]) -> Self:
         """Count ids, and keep the first ones."""
-        return cls(len(ids), sorted(ids)[:SAMPLES])
+        return cls(len(ids), tuple(sorted(ids)[:SAMPLES]))
 
     def __add__(self, other: "Ids") -> "Ids":
-        return Ids(self.count + other.count, [*self.samples, *other.samples][:SAMPLES])
+        return Ids(self.count + other.count, (*self.samples, *other.samples)[:SAMPLES])
 
     def __str__(self) -> str:
         return f"{self.count} (e.g. {', '.join(self.samples[:3])})" if self.samples else str(self.count)

@@ -35,6 +35,7 @@ CACHED = (
     clients.s3,
     clients.dynamodb,
     clients.state_machines,
+    clients.cloudwatch,
 )
 
 
