@@ -127,19 +127,21 @@ class _Shared:
     dead_letters: Sequence[Row]
     undelivered: Sequence[Row]
     parse_errors: Sequence[Row]
+    edited: Sequence[Row]
 
     def topics(self) -> set[str]:
         return {row["topic_name"] or "" for row in (*self.dead_letters, *self.undelivered, *self.parse_errors)}
 
-    def evidence(self, message_id: str, topic: str, originals: Sequence[Row] = (), **more: Any) -> Evidence:
+    def evidence(self, message_id: str, topic: str, **more: Any) -> Evidence:
         unparsed = _of(topic, self.parse_errors)
+        originals = [row for row in unparsed if row["replaced_by"] == message_id]
         return Evidence(
             message_id=message_id,
             topic=topic,
             dead_letters=_of(topic, self.dead_letters),
             undelivered=_of(topic, self.undelivered),
             parse_errors=[row for row in unparsed if row["message_id"] == message_id],
-            originals=[*(row for row in unparsed if row["replaced_by"] == message_id), *originals],
+            originals=[*originals, *_of(topic, self.edited)],
             **more,
         )
 
@@ -167,29 +169,35 @@ def _parse_errors(lake: Lake, message_id: str, topic: str | None) -> list[Row]:
     return rows(lake.find("standardized", PARSE_ERRORS), And(_here(topic), same), PARSE_ERROR)
 
 
-_SHARED = (_dead_letters, _undelivered, _parse_errors)
+def _edited(lake: Lake, message_id: str, topic: str | None) -> list[Row]:
+    where = And(_here(topic), EqualTo(term="replaced_by", value=message_id))
+    return rows(lake.find("curated", ERRORS), where, ERROR)
+
+
+_SHARED = (_dead_letters, _undelivered, _parse_errors, _edited)
 
 
 def _collect(lake: Lake, state: State, shared: _Shared, message_id: str, topic: str) -> Evidence:
     """STANDARDIZED first: its files are few, and its row tells the days and the batch to look at in the others."""
     same = EqualTo(term="message_id", value=message_id)
     raw, standardized = lake.find("raw", staging(topic)), lake.find("standardized", topic)
-    curated = lake.find("curated", topic)
     flat = rows(standardized, same, STANDARDIZED)
     ended = [*flat, *(row for row in _of(topic, shared.parse_errors) if row["message_id"] == message_id)]
+    copies = find(raw, _copies(state, topic, same, ended), "message_id", RAW)
+    if not (ended or copies):
+        return shared.evidence(message_id, topic)
+    curated = lake.find("curated", topic)
     now = current(curated, flat)
     rivals = _rivals(standardized, flat, now)
-    edited = And(EqualTo(term="topic_name", value=topic), EqualTo(term="replaced_by", value=message_id))
     return shared.evidence(
         message_id,
         topic,
         commits=Commits(raw, standardized, curated),
         admission=state.gate.get(topic),
         curates=curated is not None,
-        raw=find(raw, _copies(state, topic, same, ended), "message_id", RAW),
+        raw=copies,
         standardized=flat,
         errors=errors_of(lake, topic, [*flat, *rivals]),
-        originals=rows(lake.find("curated", ERRORS), edited, ERROR),
         current=now,
         rivals=rivals,
     )

@@ -146,9 +146,9 @@ def _error(evidence: Evidence, row: Row) -> Row | None:
 
 
 def _broken(evidence: Evidence, row: Row, error: Row) -> Told:
-    kinds = {violation["kind"] for violation in error["violations"] or ()}
-    state = next((_BY_KIND[kind] for kind in _BY_KIND if kind in kinds), Terminal.UNKNOWN)
-    why = "; ".join(violation_text(violation) for violation in error["violations"] or ())
+    violations = sorted(error["violations"] or (), key=lambda violation: list(_BY_KIND).index(violation["kind"]))
+    state = _BY_KIND[violations[0]["kind"]] if violations else Terminal.UNKNOWN
+    why = "; ".join(map(violation_text, violations))
     commit = evidence.commits.took_in(error["reported_by"]) or evidence.commits.curated(error["batch_id"])
     facts = _facts(error, "violations", "batch_id", "contract_version")
     failed = Step(error["failed_at"], f"curated.{ERRORS}", f"{state}: {why}", commit, facts)

@@ -13,28 +13,27 @@ from rich.text import Text
 from ledgerlake.ops.places import Step, Terminal, Trace
 from ledgerlake.ops.reports import printable
 from ledgerlake.ops.trace import Version
-from ledgerlake.tables.commits import Commit
 
 GOOD: Final = frozenset({Terminal.CURATED, Terminal.SUPERSEDED, Terminal.REPLAYED, Terminal.STANDARDIZED_ONLY})
 PENDING: Final = frozenset({Terminal.WAITING, Terminal.IN_FLIGHT})
 # A message that a client sent in a loop would push the rest of its way off the screen.
 MOST_COPIES = 8
 _TOLD_BY_EVENT = frozenset({"copy", "violations", "superseded_by", "current", "replaces", "replaced_by"})
+# How a column is told; those that are not here stand with their name.
 _WORDS = {
-    "source": "from",
-    "publish_time": "published",
-    "idempotency_key": "key",
-    "batch_id": "batch",
-    "contract_version": "contract v",
-    "receive_count": "received, times:",
-    "sent_at": "sent",
-    "attempts": "tries:",
-    "object_key": "object",
-    "error_message": "",
-    "reason": "",
-    "resolved_by": "by",
-    "sqs_id": "SQS id",
-    "queue": "queue",
+    "source": "from {}",
+    "publish_time": "published {}",
+    "idempotency_key": "key {}",
+    "batch_id": "batch {}",
+    "contract_version": "contract v{}",
+    "receive_count": "received {} times",
+    "sent_at": "sent {}",
+    "attempts": "tried {} times",
+    "object_key": "object {}",
+    "error_message": "{}",
+    "reason": "{}",
+    "resolved_by": "by {}",
+    "sqs_id": "SQS id {}",
 }
 
 
@@ -57,8 +56,8 @@ def versions_table(key: str, topic: str, found: Sequence[Version]) -> Renderable
     """All records of a key, the latest first."""
     title = Text.assemble(("Key ", "bold"), (printable(key), "bold cyan"), "  topic ", (topic, "bold"))
     table = Table(header_style="bold", box=None, pad_edge=False)
-    for name in ("published", "message", "became", "in batch", "curated"):
-        table.add_column(name, overflow="fold", no_wrap=name == "published")
+    for name in ("published", "message", "became", "curated"):
+        table.add_column(name, overflow="fold", no_wrap=name in ("published", "curated"))
     for version in found:
         ending = version.trace.ending
         became = Text(ending.state.value, style=state_style(ending.state))
@@ -67,7 +66,6 @@ def versions_table(key: str, topic: str, found: Sequence[Version]) -> Renderable
             moment(version.publish_time),
             Text(printable(version.trace.message_id)),
             became,
-            Text(version.batch_id, style="dim"),
             moment(version.curated.committed_at) if version.curated else "",
         )
     current = [one.trace.message_id for one in found if one.trace.ending.state is Terminal.CURATED]
@@ -143,25 +141,33 @@ def _style(step: Step) -> str:
 
 def _told(step: Step) -> Text:
     text = Text.assemble((step.place, "bold"), "  ", printable(step.event))
-    for line in (_facts(step.facts), _commit(step.commit)):
+    for line in (_facts(step.facts), _commit(step)):
         if line:
             text.append(f"\n{line}", style="dim")
     return text
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    told = [(_WORDS.get(name, name), value) for name, value in facts.items() if name not in _TOLD_BY_EVENT]
-    parts = [f"{word} {moment(value) if isinstance(value, datetime) else value}".strip() for word, value in told]
+    told = {name: value for name, value in facts.items() if name not in _TOLD_BY_EVENT}
+    parts = [_WORDS.get(name, f"{name} {{}}").format(_value(value)) for name, value in told.items()]
     counted = ["this copy counted"] if facts.get("copy") == "counted" else []
-    return printable(" · ".join(parts + counted).replace("contract v ", "contract v"))
+    return printable(" · ".join(parts + counted))
 
 
-def _commit(commit: Commit | None) -> str:
+def _value(value: Any) -> str:
+    return moment(value) if isinstance(value, datetime) else str(value)
+
+
+def _commit(step: Step) -> str:
+    commit = step.commit
     if commit is None:
         return ""
-    kind = "rewritten by compaction" if commit.compaction else "committed"
-    parts = [f"snapshot {commit.snapshot_id} {kind} {moment(commit.committed_at)}"]
-    if commit.contract_version:
+    parts = [f"snapshot {commit.snapshot_id}"]
+    if commit.compaction:
+        parts.append(f"rewritten by compaction {moment(commit.committed_at)}")
+    elif commit.committed_at != step.at:
+        parts.append(f"committed {moment(commit.committed_at)}")
+    if commit.contract_version and "contract_version" not in step.facts:
         parts.append(f"contract v{commit.contract_version}")
     if commit.cycle_id:
         parts.append(f"cycle {commit.cycle_id}")
