@@ -85,6 +85,10 @@ ops-history: $(READY) ## The latest cycles
 verify-e2e: $(READY) $(if $(filter local,$(ENV)),test-faults) ## Kill jobs at every point; then check the deployed pipeline by known records' identities
 	@scripts/verify
 
+.PHONY: chaos
+chaos: $(READY) ## Send messages while functions and jobs fail, recover, and print the ledger by identity: MESSAGES=10000 SEED=7
+	@scripts/in_env $(LEDGERLAKE) chaos $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED))
+
 VERIFY_STEPS := whoami tf-outputs lambdas sqs ddb s3-notifications idempotency glue
 .PHONY: $(VERIFY_STEPS:%=verify-%)
 verify-whoami: ## One step alone: the account and region it would work in

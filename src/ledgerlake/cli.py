@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from ledgerlake import __version__
 from ledgerlake.commands import breaker
+from ledgerlake.commands.chaos import chaos
 from ledgerlake.commands.errors import errors
 from ledgerlake.commands.shared import JSON, Topics, counting, environment_of, err, out
 from ledgerlake.commands.trace import trace
@@ -55,6 +56,7 @@ schema_app = typer.Typer(no_args_is_help=True, help="Check and publish contracts
 app.add_typer(cycle_app, name="cycle")
 app.add_typer(schema_app, name="schema")
 app.add_typer(breaker.app, name="breaker")
+app.command()(chaos)
 app.command()(trace)
 app.command()(errors)
 
