@@ -107,16 +107,16 @@ def _register(connection: duckdb.DuckDBPyConnection, lake: Lake, topic: str) -> 
     curated = lake.find("curated", topic)
     errors = lake.find("curated", ERRORS)
     curated_rows = _rows(curated, STANDARDIZED_COLUMNS)
-    error_rows = _standing_errors(errors, curated, topic)
+    error_rows = _standing_errors(errors, curated, topic, "reported_by")
     standardized = lake.find("standardized", topic)
-    parse_errors = lake.find("standardized", PARSE_ERRORS)
+    parse_errors = _standing_errors(lake.find("standardized", PARSE_ERRORS), standardized, topic, "batch_id")
     raw = lake.find("raw", staging(topic))
     tables = {
         "curated": curated_rows,
         "errors": error_rows,
         "standardized_done": _rows(standardized, STANDARDIZED_COLUMNS, snapshot_id=_source(curated)),
         "standardized": _rows(standardized, STANDARDIZED_COLUMNS),
-        "parse_errors": _rows(parse_errors, ("message_id", "publish_time"), EqualTo(term="topic_name", value=topic)),
+        "parse_errors": parse_errors,
         "raw_done": _rows(raw, ("message_id", "publish_time"), snapshot_id=_source(standardized)),
         "raw": _rows(raw, ("message_id", "publish_time")),
     }
@@ -125,18 +125,24 @@ def _register(connection: duckdb.DuckDBPyConnection, lake: Lake, topic: str) -> 
     return curated is not None
 
 
-def _standing_errors(errors: "Table | None", curated: "Table | None", topic: str) -> pa.Table:
-    """The errors that are still where their records ended: all but those that a replay took into CURATED."""
-    columns = ("message_id", "resolved_by", "resolved_at", "replaced_by")
+def _standing_errors(errors: "Table | None", main: "Table | None", topic: str, reporter: str) -> pa.Table:
+    """The errors that are still where their records ended: all but those that were taken into `main` since.
+
+    Marks, and the rows that a reprocess wrote (`reporter` names the column that says so), count once it is in `main`.
+    """
+    columns = ("message_id", "publish_time", "resolved_by", "resolved_at", "replaced_by", reporter, "failed_at")
     rows = _rows(errors, columns, EqualTo(term="topic_name", value=topic))
-    marks = {row["resolved_by"]: row["resolved_at"] for row in rows.to_pylist() if row["resolved_by"]}
-    void = snapshots.void(curated, marks) if curated is not None else set(marks)
+    told = rows.to_pylist()
+    marks = {row["resolved_by"]: row["resolved_at"] for row in told if row["resolved_by"]}
+    marks |= {row[reporter]: row["failed_at"] for row in told if "-reprocess-" in (row[reporter] or "")}
+    void = snapshots.void(main, marks) if main is not None else set(marks)
     # An edited record is a message of its own: the one that it replaces stays an error, an answered one.
-    open_or_edited = [
-        row["resolved_by"] is None or row["replaced_by"] is not None or row["resolved_by"] in void
-        for row in rows.to_pylist()
+    standing = [
+        (row["resolved_by"] is None or row["replaced_by"] is not None or row["resolved_by"] in void)
+        and row[reporter] not in void
+        for row in told
     ]
-    return rows.filter(pa.array(open_or_edited, pa.bool_())).select(["message_id"])
+    return rows.filter(pa.array(standing, pa.bool_())).select(["message_id", "publish_time"])
 
 
 def _source(table: "Table | None") -> int | None:
@@ -156,7 +162,9 @@ def _rows(
 ) -> pa.Table:
     """Some columns of a table's rows, of the current snapshot or of another; no rows where there is none."""
     if table is None or snapshot_id is None or table.current_snapshot() is None:
-        kinds = dict.fromkeys(("publish_time", "ingestion_ts", "resolved_at"), pa.timestamp("us", tz="UTC"))
+        kinds = dict.fromkeys(
+            ("publish_time", "ingestion_ts", "resolved_at", "failed_at"), pa.timestamp("us", tz="UTC")
+        )
         return pa.schema([(column, kinds.get(column, pa.string())) for column in columns]).empty_table()
     chosen = None if snapshot_id == ALL else snapshot_id
     scan = table.scan(

@@ -66,8 +66,8 @@ def balances(lake: Lake, checkpoints: Checkpoints, topics: Iterable[str]) -> lis
     What the ledger in a table's snapshots says is compared with what the tables hold: rows by their snapshots, errors
     by their partitions. Errors of a batch that is not committed yet (they are written first) do not count.
     """
-    parse_errors = _rows_by_batch(lake.load("standardized", PARSE_ERRORS))
-    errors = _rows_by_batch(lake.load("curated", ERRORS))
+    unparsed, broken = lake.load("standardized", PARSE_ERRORS), lake.load("curated", ERRORS)
+    parse_errors, errors = _rows_by_batch(unparsed), _rows_by_batch(broken)
     dead_letters = _rows_by_topic(lake.load("raw", DLQ_ERRORS))
     undelivered = snapshots.current_rows(lake.load("raw", FIREHOSE_ERRORS))
 
@@ -78,9 +78,11 @@ def balances(lake: Lake, checkpoints: Checkpoints, topics: Iterable[str]) -> lis
         found = [_arrival(topic, raw, dead_letters.get(topic, 0), undelivered)] if raw else []
         if raw and standardized:
             pending = _uncommitted(checkpoints.get(topic, "standardize"), standardized)
-            found += _checked(topic, STANDARDIZE, _standardize, raw, standardized, parse_errors[topic], pending)
+            early = _unfinished(unparsed, standardized, topic)
+            found += _checked(topic, STANDARDIZE, _standardize, raw, standardized, parse_errors[topic], pending, early)
         if standardized and curated:
-            found += _checked(topic, CURATE, _curate, standardized, curated, errors[topic], set())
+            early = _unfinished(broken, curated, topic)
+            found += _checked(topic, CURATE, _curate, standardized, curated, errors[topic], set(), early)
         return found
 
     with ThreadPoolExecutor(READERS) as pool:
@@ -121,7 +123,7 @@ def _checked(topic: str, formula: str, check: Callable[..., list[Balance]], *tab
 
 
 def _standardize(
-    topic: str, raw: Table, standardized: Table, parse_errors: BatchRows, uncommitted: set[str]
+    topic: str, raw: Table, standardized: Table, parse_errors: BatchRows, uncommitted: set[str], early: int
 ) -> list[Balance]:
     entry = snapshots.last_entry(standardized)
     if entry is None:
@@ -129,12 +131,15 @@ def _standardize(
     parts = {
         "standardized": snapshots.current_rows(standardized),
         "duplicates": entry.total("duplicate"),
-        "parse_errors": _committed(parse_errors, uncommitted),
+        # What a reprocess took in keeps its row; how many did, the commits say.
+        "parse_errors": _committed(parse_errors, uncommitted) - entry.total("resolved") - early,
     }
     return [Balance(topic, STANDARDIZE, _rows_at(raw, entry.source_snapshot_id), sum(parts.values()), parts)]
 
 
-def _curate(topic: str, standardized: Table, curated: Table, errors: BatchRows, uncommitted: set[str]) -> list[Balance]:
+def _curate(
+    topic: str, standardized: Table, curated: Table, errors: BatchRows, uncommitted: set[str], early: int
+) -> list[Balance]:
     entry = snapshots.last_entry(curated)
     if entry is None:
         return []
@@ -143,7 +148,7 @@ def _curate(topic: str, standardized: Table, curated: Table, errors: BatchRows, 
     parts = {
         "curated": snapshots.current_rows(curated),
         "superseded": entry.total("superseded"),
-        "errors": committed - entry.total("resolved"),
+        "errors": committed - entry.total("resolved") - early,
     }
     return [Balance(topic, CURATE, _rows_at(standardized, entry.source_snapshot_id), sum(parts.values()), parts)]
 
@@ -159,6 +164,12 @@ def _uncommitted(checkpoint: Checkpoint | None, table: Table) -> set[str]:
     if checkpoint is None or not checkpoint.pending or snapshots.has_batch(table, checkpoint.batch_id):
         return set()
     return {checkpoint.batch_id}
+
+
+def _unfinished(errors: Table, table: Table, topic: str) -> int:
+    """How many errors stand that a reprocess wrote before its table followed; what it withdrew counts against them."""
+    wrote = (entry for entry in snapshots.entries(errors) if entry.batch_id.startswith(f"{topic}-reprocess-"))
+    return sum(entry.rows("error") for entry in wrote if not snapshots.has_batch(table, entry.batch_id))
 
 
 def batches_after(standardized: Table, snapshot_id: int) -> set[str]:

@@ -105,6 +105,10 @@ class Checkpoints:
         self._conditionally(finished, Attr("batch_id").eq(checkpoint.batch_id))
         return finished
 
+    def forget(self, topic: str, stage: Stage) -> None:
+        """Take a checkpoint away: the next look reads from the tables where the topic stands."""
+        self._table.delete_item(Key={"topic": topic, "stage": stage})
+
     def next_token(self, topic: str, above: int = 0) -> int:
         """A fencing token greater than every one handed out before, and than `above`."""
         key = {"topic": topic, "stage": FENCE}

@@ -8,7 +8,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot
-from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate
+from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate, TableUpdate
 from pyspark.sql import SparkSession
 
 from ledgerlake.errors import TerminalError, TransientError
@@ -45,18 +45,31 @@ def staged(table: Table, name: str) -> Snapshot:
 
 def publish(table: Table, base: int | None, snapshot: Snapshot) -> None:
     """Move main from `base`, None for an empty table, to a snapshot made on it. Raises MainMoved, nothing changed."""
-    moved = MainMoved(f"{'.'.join(table.name())}: main is no longer at snapshot {base}")
     if snapshot.parent_snapshot_id != base:
-        raise moved
-    to_snapshot = SetSnapshotRefUpdate(
-        ref_name=MAIN_BRANCH,
-        type=SnapshotRefType.BRANCH,
-        snapshot_id=snapshot.snapshot_id,
-        max_ref_age_ms=None,
+        raise _moved(table, base)
+    move_main(table, base, snapshot.snapshot_id)
+
+
+def move_main(table: Table, base: int | None, snapshot_id: int, *also: TableUpdate) -> None:
+    """Move main from `base` to a snapshot, and what else belongs to it, in one commit. Raises MainMoved."""
+    updates = (ref(MAIN_BRANCH, SnapshotRefType.BRANCH, snapshot_id), *also)
+    try:
+        table.catalog.commit_table(table, (AssertRefSnapshotId(ref=MAIN_BRANCH, snapshot_id=base),), updates)
+    except CommitFailedException as error:
+        raise _moved(table, base) from error
+
+
+def ref(name: str, kind: SnapshotRefType, snapshot_id: int, max_age_ms: int | None = None) -> SetSnapshotRefUpdate:
+    """The update that has a branch or a tag name a snapshot."""
+    return SetSnapshotRefUpdate(
+        ref_name=name,
+        type=kind,
+        snapshot_id=snapshot_id,
+        max_ref_age_ms=max_age_ms,
         max_snapshot_age_ms=None,
         min_snapshots_to_keep=None,
     )
-    try:
-        table.catalog.commit_table(table, (AssertRefSnapshotId(ref=MAIN_BRANCH, snapshot_id=base),), (to_snapshot,))
-    except CommitFailedException as error:
-        raise moved from error
+
+
+def _moved(table: Table, base: int | None) -> MainMoved:
+    return MainMoved(f"{'.'.join(table.name())}: main is no longer at snapshot {base}")

@@ -1,0 +1,89 @@
+"""What a reprocess is asked for, and what it says: documents that travel between the command and the job."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Action = Literal["build", "apply", "publish", "discard"]
+RebuiltLayer = Literal["standardized", "curated"]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReprocessRequest(_Document):
+    """What a run of the job `reprocess` has to do for the reprocess `id`.
+
+    build: rebuild `layers` on branches and compare; apply: that, and publish under the same lock; publish and discard
+    end a reprocess that was built. `since` (inclusive) and `until` bound the publish_time of what is rebuilt.
+    """
+
+    action: Action
+    topic: str
+    id: str
+    layers: tuple[RebuiltLayer, ...] = ("standardized", "curated")
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Sample(_Document):
+    """A row, and where a column of it changed, its value before and after, cut to 200 characters."""
+
+    id: str
+    before: str | None = None
+    after: str | None = None
+
+
+class ColumnChange(_Document):
+    """A column whose values change in `rows` rows."""
+
+    column: str
+    rows: int
+    samples: tuple[Sample, ...]
+
+
+class LayerReport(_Document):
+    """One rebuilt table against main, in rows: `before` = equal + changed + removed, `after` = equal + changed + added.
+
+    `failed_no_longer` and `fails_now` are rows of its error table that are answered and new. In STANDARDIZED, `lost`
+    counts the message_ids of RAW that stood nowhere, and `without_raw` rows that RAW no longer has: they stay.
+    """
+
+    layer: RebuiltLayer
+    equal: int = 0
+    changed: int = 0
+    added: int = 0
+    removed: int = 0
+    columns: tuple[ColumnChange, ...] = ()
+    added_samples: tuple[str, ...] = ()
+    removed_samples: tuple[str, ...] = ()
+    failed_no_longer: int = 0
+    fails_now: int = 0
+    lost: int = 0
+    lost_samples: tuple[str, ...] = ()
+    without_raw: int = 0
+
+    @property
+    def same(self) -> bool:
+        """Whether the rebuilt table says what main says."""
+        return not (self.changed or self.added or self.removed or self.failed_no_longer or self.fails_now)
+
+
+class ReprocessReport(_Document):
+    """What a reprocess found, and which tables it has published or given up."""
+
+    topic: str
+    id: str
+    action: Action
+    contract_version: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    layers: tuple[LayerReport, ...] = ()
+    published: tuple[RebuiltLayer, ...] = ()
+
+    @property
+    def same(self) -> bool:
+        """Whether publishing would change nothing."""
+        return all(layer.same for layer in self.layers)

@@ -1,0 +1,262 @@
+"""Reprocess: a topic's tables rebuilt from RAW on branches, compared with main, then published or discarded (ADR 0010).
+
+Building writes to branches only. Publishing is short: under the topic's lock, STANDARDIZED first, the table's failures
+are put in place and its main is moved to its branch by a compare-and-set. Whatever dies when, the same again ends it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pyiceberg.table import Table
+
+from ledgerlake import failpoints
+from ledgerlake.errors import TerminalError
+from ledgerlake.jobs import failures
+from ledgerlake.jobs.commit import require_ours
+from ledgerlake.jobs.comparison import LayerReport, RebuiltLayer, ReprocessReport, ReprocessRequest
+from ledgerlake.jobs.context import Context
+from ledgerlake.jobs.entry import Tell, serve
+from ledgerlake.jobs.failures import OF_LAYER
+from ledgerlake.jobs.merge import append
+from ledgerlake.jobs.rebuild import Rebuild, batch_id, branch_name
+from ledgerlake.jobs.rebuild_curated import rebuild_curated
+from ledgerlake.jobs.rebuild_standardized import rebuild_standardized
+from ledgerlake.state.checkpoints import Checkpoint
+from ledgerlake.state.locks import Lock
+from ledgerlake.state.requests import Document
+from ledgerlake.tables import snapshots
+from ledgerlake.tables.branches import Branch
+from ledgerlake.tables.definitions import Layer
+from ledgerlake.tables.publish import MainMoved
+from ledgerlake.tables.snapshots import Entry
+from ledgerlake.tables.sql import identifier, literal
+
+LAYERS: tuple[RebuiltLayer, ...] = ("standardized", "curated")
+LEDGER = "ledgerlake."
+
+
+class UnknownReprocess(TerminalError):
+    """There is no reprocess of that id: never built, or discarded."""
+
+
+class NotCurated(TerminalError):
+    """CURATED was to be rebuilt for a topic that has none."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the run's request says."""
+    serve(work, arguments)
+
+
+def work(context: Context, document: Document, tell: Tell = lambda _: None) -> Document:
+    """Build, apply, publish or discard a reprocess; returns its ReprocessReport."""
+    request = ReprocessRequest.model_validate(document)
+    action = {"build": build, "apply": apply, "publish": publish, "discard": discard}[request.action]
+    return action(context, request, tell).model_dump(mode="json")
+
+
+def build(context: Context, request: ReprocessRequest, tell: Tell = lambda _: None) -> ReprocessReport:
+    """Rebuild the layers asked for on branches, and compare them with main, which stays as it is.
+
+    Raises NotAdmitted, NotCurated, NothingToRebuild, ConservationError, RuleFailed.
+    """
+    admission, contract = context.contract(request.topic)
+    at_work = Rebuild(context, request, contract, admission.contract_version, datetime.now(UTC))
+    wanted = _layers(context, request, curated=admission.curated)
+    found: list[LayerReport] = []
+    if "standardized" in wanted:
+        tell(f"rebuilding STANDARDIZED {request.topic} from RAW")
+        found.append(rebuild_standardized(at_work))
+        failpoints.hit("reprocess.after_standardized", request.topic)
+    if "curated" in wanted:
+        tell(f"rebuilding CURATED {request.topic} by contract version {admission.contract_version}")
+        found.append(rebuild_curated(at_work, on_branch="standardized" in wanted))
+    return ReprocessReport(
+        topic=request.topic,
+        id=request.id,
+        action=request.action,
+        contract_version=admission.contract_version,
+        since=request.since,
+        until=request.until,
+        layers=tuple(found),
+    )
+
+
+def apply(context: Context, request: ReprocessRequest, tell: Tell = lambda _: None) -> ReprocessReport:
+    """Build and publish under one lock, for topics that never stand still between the two. Raises as both do."""
+    with _lock(context, request) as lock:
+        built = build(context, request, tell)
+        done = _publish(context, request, lock, tell)
+    return built.model_copy(update={"published": done})
+
+
+def publish(context: Context, request: ReprocessRequest, tell: Tell = lambda _: None) -> ReprocessReport:
+    """Make a reprocess that was built main; again, it finishes what was begun.
+
+    Raises LockHeld, UnknownReprocess, and MainMoved when the topic went on since: it has to be built again.
+    """
+    with _lock(context, request) as lock:
+        done = _publish(context, request, lock, tell)
+        failpoints.hit("reprocess.before_unlock", request.topic)
+    return ReprocessReport(topic=request.topic, id=request.id, action=request.action, published=done)
+
+
+def discard(context: Context, request: ReprocessRequest, tell: Tell = lambda _: None) -> ReprocessReport:
+    """Take a reprocess away: its branches with their files, and what it had marked. What is published stays.
+
+    Raises LockHeld, UnknownReprocess.
+    """
+    with _lock(context, request):
+        done = tuple(layer for layer in LAYERS if _entry(context, request, layer))
+        if not done and not _branches(context, request):
+            raise _unknown(request)
+        tell("taking the branches away")
+        for layer in LAYERS:
+            failures.withdraw(context, request, OF_LAYER[layer])
+        _clean(context, request)
+    return ReprocessReport(topic=request.topic, id=request.id, action=request.action, published=done)
+
+
+def _layers(context: Context, request: ReprocessRequest, *, curated: bool) -> set[RebuiltLayer]:
+    """The layers to rebuild: a topic without a CURATED table, or nothing in it yet, has none to be compared."""
+    table = context.lake.find("curated", request.topic) if curated else None
+    there = table is not None and table.current_snapshot() is not None
+    if "curated" in request.layers and not there and "standardized" not in request.layers:
+        raise NotCurated(f"{request.topic} has not been curated yet: there is nothing to compare with")
+    return {layer for layer in request.layers if layer != "curated" or there}
+
+
+def _lock(context: Context, request: ReprocessRequest) -> Lock:
+    tables = [context.lake.find(layer, request.topic) for layer in LAYERS]
+    last = [entry for table in tables if table is not None and (entry := snapshots.last_entry(table))]
+    return context.state.locks.acquire(
+        request.topic, context.cycle_id, max((entry.fencing_token for entry in last), default=0)
+    )
+
+
+def _publish(context: Context, request: ReprocessRequest, lock: Lock, tell: Tell) -> tuple[RebuiltLayer, ...]:
+    waiting = [layer for layer in LAYERS if _branch(context, request, layer)]
+    published = [layer for layer in LAYERS if _entry(context, request, layer)]
+    if not waiting and not published:
+        raise _unknown(request)
+    for layer in waiting:
+        _require_fits(context, request, layer)
+    for layer in waiting:
+        tell(f"publishing {layer.upper()} {request.topic}")
+        _publish_layer(context, request, layer, lock)
+    failpoints.hit("reprocess.before_checkpoint", request.topic)
+    if entry := _entry(context, request, "curated"):
+        _follow(context, request, entry)
+    failpoints.hit("reprocess.after_checkpoint", request.topic)
+    _clean(context, request)
+    return tuple(layer for layer in LAYERS if layer in {*waiting, *published})
+
+
+def _publish_layer(context: Context, request: ReprocessRequest, layer: RebuiltLayer, lock: Lock) -> None:
+    """Failures first, then the commit that names the batch, on the branch; then main is moved to it."""
+    topic = request.topic
+    failpoints.hit("reprocess.before_errors_write", topic)
+    failures.publish(context, request, OF_LAYER[layer])
+    failpoints.hit("reprocess.after_errors_write", topic)
+    if layer == "curated":
+        # What the planner knows of CURATED comes from the table again: its source moves with main.
+        context.state.checkpoints.forget(topic, "curate")
+    failpoints.hit("reprocess.before_commit", topic)
+    require_ours(_main(context, topic, layer), lock)
+    name = branch_name(context, layer, topic, request.id)
+    append(context.spark.table(name).limit(0), name, _properties(context, request, layer, lock))
+    failpoints.hit("reprocess.after_stage", topic)
+    branch = _branch(context, request, layer)
+    if branch is None:
+        raise _unknown(request)
+    lock.require()
+    branch.publish()
+    failpoints.hit("reprocess.after_commit", topic)
+
+
+def _properties(context: Context, request: ReprocessRequest, layer: RebuiltLayer, lock: Lock) -> dict[str, str]:
+    """The ledger's properties of the commit that publishes a table, as its branch keeps them."""
+    branch = _branch(context, request, layer)
+    kept = {name: value for name, value in branch.properties.items() if name.startswith(LEDGER)} if branch else {}
+    kept |= {snapshots.BATCH_ID: batch_id(request), snapshots.FENCING_TOKEN: str(lock.token)}
+    source = _entry(context, request, "standardized")
+    if layer == "curated" and source is not None:
+        kept[snapshots.SOURCE_SNAPSHOT_ID] = str(source.snapshot_id)
+    return kept
+
+
+def _require_fits(context: Context, request: ReprocessRequest, layer: RebuiltLayer) -> None:
+    branch = _branch(context, request, layer)
+    if branch is not None and not branch.fits:
+        raise MainMoved(
+            f"{layer} {request.topic} went on since reprocess {request.id} was built: discard it and build it again, "
+            "or build and publish in one go with --apply"
+        )
+
+
+def _follow(context: Context, request: ReprocessRequest, entry: Entry) -> None:
+    """Put curate's checkpoint where CURATED's new main stands, unless it went further since."""
+    checkpoints = context.state.checkpoints
+    last = snapshots.last_entry(_main(context, request.topic, "curated"))
+    if last is None or last.batch_id != entry.batch_id:
+        return
+    done = Checkpoint(
+        topic=request.topic,
+        stage="curate",
+        status="done",
+        batch_id=entry.batch_id,
+        from_snapshot_id=entry.source_snapshot_id,
+        to_snapshot_id=entry.source_snapshot_id,
+        metadata_location="",
+        contract_version=int(entry.summary.get(snapshots.CONTRACT_VERSION, 0)),
+        cycle_id=context.cycle_id,
+    )
+    checkpoints.put(done, checkpoints.get(request.topic, "curate"))
+
+
+def _clean(context: Context, request: ReprocessRequest) -> None:
+    """Drop the branches that are left, and the files that only they needed."""
+    for layer, branch in _branches(context, request):
+        table = context.lake.spark_name(layer, branch.table.name()[-1])
+        own = branch.snapshots()
+        context.spark.sql(f"ALTER TABLE {table} DROP BRANCH IF EXISTS {identifier(branch.name)}")
+        if own:
+            name = ".".join(branch.table.name())
+            context.spark.sql(
+                f"CALL {identifier('lake')}.system.expire_snapshots(table => {literal(name)}, "
+                # Without a time the procedure also expires what is older than five days.
+                "older_than => TIMESTAMP '1970-01-01 00:00:00', "
+                f"snapshot_ids => array({', '.join(map(str, own))}))"
+            )
+
+
+def _branches(context: Context, request: ReprocessRequest) -> list[tuple[Layer, Branch]]:
+    """Every branch of a reprocess, of the topic's tables and of the error tables."""
+    names: list[tuple[Layer, str]] = [
+        name for layer in LAYERS for name in ((layer, OF_LAYER[layer].name), (layer, request.topic))
+    ]
+    tables = [(layer, context.lake.find(layer, name)) for layer, name in names]
+    return [
+        (layer, found) for layer, table in tables if table is not None and (found := Branch.find(table, request.id))
+    ]
+
+
+def _main(context: Context, topic: str, layer: RebuiltLayer) -> Table:
+    return context.lake.load(layer, topic)
+
+
+def _branch(context: Context, request: ReprocessRequest, layer: RebuiltLayer) -> Branch | None:
+    table = context.lake.find(layer, request.topic)
+    return Branch.find(table, request.id) if table is not None else None
+
+
+def _entry(context: Context, request: ReprocessRequest, layer: RebuiltLayer) -> Entry | None:
+    """The commit that published a layer, or None."""
+    table = context.lake.find(layer, request.topic)
+    return snapshots.has_batch(table, batch_id(request)) if table is not None else None
+
+
+def _unknown(request: ReprocessRequest) -> UnknownReprocess:
+    return UnknownReprocess(
+        f"{request.topic} has no reprocess {request.id}; see ledgerlake reprocess {request.topic} --list"
+    )
