@@ -99,8 +99,8 @@ def package(**files: str) -> bytes:
     return archive.getvalue()
 
 
-def until(found: Callable[[], Any], seconds: float = 30) -> Any:
-    """Wait for something to be there."""
+def until(found: Callable[[], Any], seconds: float = 300) -> Any:
+    """Wait for something to be there; on a busy machine that may take long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = found()
