@@ -13,6 +13,9 @@ from ledgerlake import __version__
 from ledgerlake.commands import breaker
 from ledgerlake.commands.chaos import chaos
 from ledgerlake.commands.errors import errors
+from ledgerlake.commands.reconcile import reconcile
+from ledgerlake.commands.repair import redrive, replay_app
+from ledgerlake.commands.reprocess import replay_raw, reprocess
 from ledgerlake.commands.shared import JSON, Topics, counting, environment_of, err, out
 from ledgerlake.commands.trace import trace
 from ledgerlake.contracts import ContractError, load
@@ -57,8 +60,13 @@ app.add_typer(cycle_app, name="cycle")
 app.add_typer(schema_app, name="schema")
 app.add_typer(breaker.app, name="breaker")
 app.command()(chaos)
+app.add_typer(replay_app, name="replay")
 app.command()(trace)
+app.command()(reprocess)
+replay_app.command("raw")(replay_raw)
 app.command()(errors)
+app.command()(redrive)
+app.command()(reconcile)
 
 
 def _version(shown: bool) -> None:

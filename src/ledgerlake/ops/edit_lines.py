@@ -70,6 +70,10 @@ TABLES = (
 )
 
 
+NAMES = (*(table.name for table in TABLES), *(f"raw.{place.table}" for place in PLACES))
+"""All places that records are exported from, as people write them."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which open records of a topic: all that match. Times bound when they failed; `limit` takes so many."""
@@ -236,8 +240,7 @@ def _read(number: int, text: str) -> tuple[Edit, bool]:
     new = line["payload"] if "payload" in line else line["body"]
     if not isinstance(new, str):
         raise TypeError("payload and body are strings: the JSON text itself")
-    known = {table.name for table in TABLES} | {f"raw.{place.table}" for place in PLACES}
-    if line["place"] not in known:
-        raise ValueError(f"no such place {line['place']!r}; there are {', '.join(sorted(known))}")
+    if line["place"] not in NAMES:
+        raise ValueError(f"no such place {line['place']!r}; there are {', '.join(NAMES)}")
     edit = Edit(number, line["place"], str(line["topic"]), str(line["key"]), line["message_id"], new)
     return edit, _digest(new) != line["sha256"]
