@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from ledgerlake.commands.reprocess import replay_raw
 from ledgerlake.commands.shared import JSON, Since, Topics, Until, counting, environment_of, err, out, run_job
 from ledgerlake.jobs.selection import ReplayReport, ReplayRequest
 from ledgerlake.jobs.selection import Selection as ErrorSelection
@@ -24,7 +23,6 @@ from ledgerlake.state.file_registry import FileRegistry
 from ledgerlake.tables.lake import Lake
 
 replay_app = typer.Typer(no_args_is_help=True, help="Take records in that failed, or that come again.")
-replay_app.command("raw")(replay_raw)
 
 Apply = Annotated[bool, typer.Option("--apply", help="Do it; else it is only shown.")]
 Topic = Annotated[str, typer.Option("--topic", "-t", help="The topic.")]
