@@ -1,0 +1,81 @@
+"""What chaos sends, where it never runs, and how it tells a ledger that balances from one that does not."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from ledgerlake.ops import chaos
+from ledgerlake.ops.chaos_ledger import ENDED, Standing, missing, reckon
+from ledgerlake.ops.events import Place
+
+RUN = "chaos-1"
+TABLES = ("raw", "standardized", "parse_errors", "curated", "errors", "dlq_errors", "firehose_errors")
+
+
+@pytest.fixture(scope="module")
+def sent():
+    return chaos.messages(RUN, 600, seed_number=7)
+
+
+@pytest.fixture
+def standing(sent):
+    """Every message in its place, each row once but for RAW's copies."""
+    rows = {table: Counter() for table in TABLES}
+    for message in sent:
+        for table in ENDED[message.place]:
+            rows[table][message.message_id] = 1
+            rows["raw"][message.message_id] += table == "raw"
+    return Standing(rows, {"dlq_errors": 0, "firehose_errors": 0})
+
+
+def one(sent, place):
+    return next(message.message_id for message in sent if message.place is place)
+
+
+def test_the_same_run_sends_the_same_and_every_place_gets_some(sent):
+    assert chaos.messages(RUN, 600, seed_number=7) == sent
+    assert len(sent) >= 600
+    assert {message.place for message in sent} == set(Place)
+    assert all(message.message_id.startswith(f"{RUN}-") for message in sent)
+
+
+def test_it_never_runs_in_prod():
+    with pytest.raises(chaos.NotHere):
+        chaos.run(SimpleNamespace(name="prod"), 1, 7, print)
+
+
+def test_ids_that_stand_in_exactly_their_places_balance(sent, standing):
+    reckoning = reckon(standing, sent)
+    assert reckoning.balanced
+    assert reckoning.found == reckoning.expected
+    assert missing(standing, sent) == set()
+
+
+def test_copies_before_standardized_are_the_same_message(sent, standing):
+    standing.rows["raw"][one(sent, Place.CURATED)] += 2
+    standing.rows["dlq_errors"][one(sent, Place.DLQ_ERRORS)] += 1
+    assert reckon(standing, sent).balanced
+
+
+@pytest.mark.parametrize(
+    ("place", "table", "rows"),
+    [
+        (Place.CURATED, "standardized", 0),
+        (Place.CURATED, "curated", 2),
+        (Place.CURATED, "errors", 1),
+        (Place.SUPERSEDED, "curated", 1),
+        (Place.PARSE_ERRORS, "parse_errors", 2),
+        (Place.DLQ_ERRORS, "dlq_errors", 0),
+        (Place.CURATED, "firehose_errors", 1),
+    ],
+)
+def test_an_id_that_is_lost_doubled_or_elsewhere_is_named(sent, standing, place, table, rows):
+    standing.rows[table][one(sent, place)] = rows
+    [wrong] = reckon(standing, sent).wrong
+    assert wrong.startswith(f"{one(sent, place)} must be {place}")
+
+
+def test_an_id_that_nobody_sent_is_named(sent, standing):
+    standing.rows["raw"][f"{RUN}-stranger"] = 1
+    assert list(reckon(standing, sent).wrong) == [f"{RUN}-stranger was never sent"]
