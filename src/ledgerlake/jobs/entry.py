@@ -58,15 +58,21 @@ def begin(arguments: Sequence[str] | None = None) -> Run:
     return Run(given.request, settings, state)
 
 
-def serve(work: Callable[[Context, Document, Tell], Document], arguments: Sequence[str] | None = None) -> None:
+def serve(
+    work: Callable[[Context, Document, Tell], Document],
+    arguments: Sequence[str] | None = None,
+    absent: Document | None = None,
+) -> None:
     """Do what a person asked for with ops.job_runs: read the request, work on it, and leave the report beside it.
 
-    The locks' owner is `<kind>-<id>`, which is also how the request's work is called elsewhere.
+    The locks' owner is `<kind>-<id>`, which is also how the request's work is called elsewhere. `absent` is what a
+    request asks for that does not lie there: a schedule names one, and writes none.
     """
     run = begin(arguments)
     requests = Requests(run.state.s3, run.settings.buckets.ops)
     place = PurePosixPath(run.request)
     kind, request_id = place.parent.name, place.stem
     with run.context(kind, f"{kind}-{request_id}") as context:
-        report = work(context, requests.get(run.request), lambda step: requests.tell(run.request, step))
+        request = requests.get(run.request) if absent is None else requests.find(run.request) or absent
+        report = work(context, request, lambda step: requests.tell(run.request, step))
     requests.put_report(run.request, report)

@@ -68,7 +68,7 @@ def keys(
     """Return the log's objects of the hours that [since, until) touches."""
     wanted = None if topics is None else set(topics)
     found = (key for prefix in _prefixes(since, until, wanted) for key in _listed(s3, bucket, prefix))
-    return [key for key in found if wanted is None or _topic(key) in wanted]
+    return [key for key in found if wanted is None or topic_of(key) in wanted]
 
 
 def _prefixes(since: datetime, until: datetime, topics: set[str] | None) -> Iterator[str]:
@@ -85,7 +85,8 @@ def _listed(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
         yield from (item["Key"] for item in page.get("Contents", []))
 
 
-def _topic(key: str) -> str:
+def topic_of(key: str) -> str:
+    """Return the topic whose messages an object of the log names."""
     return key.split("/")[3].removeprefix("topic=")
 
 

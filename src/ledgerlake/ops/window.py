@@ -255,7 +255,7 @@ def _done(tables: Tables, window: Window, copies: Counter[str]) -> Counter[str]:
 def _parse_errors(topic: str, tables: Tables, window: Window) -> list[tuple[str, date]]:
     """The parse errors of the window that are their message's terminal place, with their publish day."""
     columns = ("message_id", "publish_time", "batch_id", "failed_at", "resolved_by", "replaced_by")
-    committed = _Committed(tables.standardized)
+    committed = Committed(tables.standardized)
     return [
         (message_id, published.date())
         for message_id, published, batch_id, failed_at, resolved_by, replaced_by in _scan(
@@ -310,7 +310,7 @@ class _Errors:
 
 def _errors(topic: str, tables: Tables, rows: Sequence[Standardized]) -> _Errors:
     columns = ("message_id", "batch_id", "failed_at", "reported_by", "resolved_by", "replaced_by")
-    committed = _Committed(tables.curated)
+    committed = Committed(tables.curated)
     counting: Counter[str] = Counter()
     void: set[str] = set()
     batches = {row.batch_id for row in rows}
@@ -347,18 +347,25 @@ def _superseded(curated: Table, rows: Sequence[Standardized]) -> set[str]:
     }
 
 
-class _Committed:
-    """Whether a batch that wrote rows beside a table is committed to it; one older than its snapshots is."""
+class Committed:
+    """The batches that a table holds, for rows that batches wrote beside it before they were committed to it.
+
+    `lost_before_ms` is when the oldest snapshot that is left was made: what was written before may have been committed
+    by one that has expired. None while none has.
+    """
 
     def __init__(self, table: Table | None) -> None:
         history = list(ancestors_of(table.current_snapshot(), table.metadata)) if table is not None else []
-        self._batches = {entry.batch_id for entry in snapshots.entries(table)} if table is not None else set()
-        self._whole = not history or history[-1].parent_snapshot_id is None
-        self._began_ms = history[-1].timestamp_ms if history else 0
+        self.batches = {entry.batch_id for entry in snapshots.entries(table)} if table is not None else set()
+        whole = not history or history[-1].parent_snapshot_id is None
+        self.lost_before_ms = None if whole else history[-1].timestamp_ms
 
     def holds(self, batch_id: str | None, written_at: datetime | None) -> bool:
-        lost = not self._whole and written_at is not None and written_at.timestamp() * 1000 <= self._began_ms
-        return batch_id in self._batches or lost
+        """Whether the batch that wrote a row then is committed."""
+        if batch_id in self.batches:
+            return True
+        lost = self.lost_before_ms
+        return lost is not None and written_at is not None and written_at.timestamp() * 1000 <= lost
 
 
 def _scan(

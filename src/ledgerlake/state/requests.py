@@ -35,7 +35,7 @@ class Requests:
 
     def step(self, uri: str) -> str:
         """What the job was at when it last said so."""
-        return str((self._find(_beside(uri, "step")) or {}).get("step", ""))
+        return str((self.find(_beside(uri, "step")) or {}).get("step", ""))
 
     def put_report(self, uri: str, report: Document) -> None:
         """Write what was done."""
@@ -43,9 +43,10 @@ class Requests:
 
     def report(self, uri: str) -> Document | None:
         """What was done; None while nothing is known of it."""
-        return self._find(_beside(uri, "report"))
+        return self.find(_beside(uri, "report"))
 
-    def _find(self, uri: str) -> Document | None:
+    def find(self, uri: str) -> Document | None:
+        """Read a document, or None when it is not there."""
         try:
             return self._get(uri)
         except self._s3.exceptions.NoSuchKey:

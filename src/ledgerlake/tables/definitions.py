@@ -48,6 +48,7 @@ JOB_RUN_HISTORY: Final = "job_run_history"
 TOPIC_REGISTRY: Final = "topic_registry"
 SCHEMA_VERSIONS: Final = "schema_versions"
 RECONCILIATION_LOG: Final = "reconciliation_log"
+RECONCILIATION_FINDINGS: Final = "reconciliation_findings"
 DRIFT_LOG: Final = "drift_log"
 STAGING_SUFFIX: Final = "_staging"
 
@@ -368,6 +369,23 @@ def reconciliation_log() -> Definition:
     )
 
 
+def reconciliation_findings() -> Definition:
+    """OPS `reconciliation_findings`: what the full reconciliation found. One row per run, topic, finding and id."""
+    return _table(
+        "ops",
+        RECONCILIATION_FINDINGS,
+        [
+            _optional("checked_at", TimestamptzType(), "When the run began."),
+            _optional("run_id", StringType(), "The run: cycle_id of its rows in reconciliation_log."),
+            _optional("topic_name", StringType(), "The topic."),
+            _optional("finding", StringType(), "missing, doubled, or unknown: it never came."),
+            _optional("message_id", StringType(), "The id; of an accepted broken envelope, its SQS id."),
+            _optional("place", StringType(), "Where it stands, as <layer>.<table>; accepted/ is the accept log."),
+        ],
+        properties={**_SHARED, **_whole_bounds("run_id")},
+    )
+
+
 def fixed_tables() -> tuple[Definition, ...]:
     """The tables that are there whatever topics there are."""
     return (
@@ -380,6 +398,7 @@ def fixed_tables() -> tuple[Definition, ...]:
         schema_versions(),
         drift_log(),
         reconciliation_log(),
+        reconciliation_findings(),
     )
 
 
