@@ -66,7 +66,7 @@ tf-destroy: $(READY) ## Destroy envs/$ENV
 
 ##@ Operations (ENV=local|dev|prod)
 
-.PHONY: publish seed ops-start ops-status ops-history
+.PHONY: publish seed ops-start ops-status ops-history redrive replay
 publish: $(READY) ## Publish the contracts under schemas/, or say what is wrong with them
 	@scripts/in_env $(LEDGERLAKE) schema publish schemas/*/schema.json
 seed: publish ## Publish the contracts and send a day of sample events (DAY=1|2)
@@ -78,6 +78,10 @@ ops-status: $(READY) ## Each topic's ledger, and how the latest cycle stands
 	@scripts/in_env $(LEDGERLAKE) status
 ops-history: $(READY) ## The latest cycles
 	@scripts/in_env $(LEDGERLAKE) cycle history
+redrive: $(READY) ## Show which dead letters could go to their queues again; ARGS="--topic events --apply" sends them
+	@scripts/in_env $(LEDGERLAKE) redrive $(ARGS)
+replay: $(READY) ## Take failed records in: ARGS="errors --topic events [--apply]", or export, import, landing, raw
+	@scripts/in_env $(LEDGERLAKE) replay $(or $(ARGS),--help)
 
 ##@ Proof
 
