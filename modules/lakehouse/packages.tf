@@ -21,7 +21,10 @@ locals {
     bucket       = module.catalog.buckets.artifacts
     wheel        = aws_s3_object.package["wheel"].key
     dependencies = aws_s3_object.package["glue_wheels"].key
-    scripts      = { for stage in ["standardize", "curate"] : stage => aws_s3_object.package["glue_${stage}"].key }
+    scripts = {
+      for name, object in aws_s3_object.package : trimprefix(name, "glue_") => object.key
+      if startswith(name, "glue_") && name != "glue_wheels"
+    }
   }
 }
 
