@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 from tests.functional.local.cloud import package
+from typer.testing import CliRunner
 
 from ledgerlake import failpoints
+from ledgerlake.cli import app
 from ledgerlake.failpoints import Crashed
 from ledgerlake.handlers import breaker as handlers_breaker
 from ledgerlake.handlers import clients, intake, probe_breakers, processor
@@ -345,3 +347,21 @@ def test_the_breaker_of_a_topic_that_was_removed_is_forgotten(breaker, probe):
         breaker.breakers.open("removed", Fault.BROKEN, "its queue is gone", NOW, 60)
         close()
         assert breaker.breakers.all() == {}
+
+
+def test_a_person_stops_and_starts_a_topic_from_the_command_line(breaker, mapping, monkeypatch, tmp_path):
+    breaker.record("events", Counts(1), NOW)
+    monkeypatch.chdir(tmp_path)  # no envs/ there: LEDGERLAKE_SETTINGS says which environment it is
+
+    def ledgerlake(*arguments):
+        result = CliRunner().invoke(app, ["breaker", *arguments], catch_exceptions=False)
+        return result.exit_code, result.output
+
+    assert ledgerlake("open", "events", "--reason", "the sender is being moved")[0] == 0
+    assert mapping() == "Disabled"
+    (told,) = json.loads(ledgerlake("show", "--json")[1])
+    assert (told["stand"], told["fault"], told["reason"]) == ("open", "by_hand", "the sender is being moved")
+    assert "none: it was opened by hand" in ledgerlake("show")[1]
+    assert ledgerlake("close", "events")[0] == 0
+    assert (mapping(), stand(breaker)) == ("Enabled", Stand.CLOSED)
+    assert "no queue_urls['evnts']" in ledgerlake("open", "evnts")[1]
