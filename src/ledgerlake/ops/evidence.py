@@ -16,9 +16,9 @@ from ledgerlake.state.store import State
 from ledgerlake.tables.commits import Commits
 from ledgerlake.tables.definitions import DLQ_ERRORS, ERRORS, FIREHOSE_ERRORS, PARSE_ERRORS
 from ledgerlake.tables.lake import Lake, staging
-from ledgerlake.tables.lookup import Found, find, near
+from ledgerlake.tables.lookup import Found, find, near, rows
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 # Topics are looked at side by side; each opens three tables.
 READERS = 8
@@ -86,33 +86,36 @@ def collect(lake: Lake, state: State, message_id: str, topic: str | None = None)
     return [one for one in (*found, *(shared.evidence(message_id, stray) for stray in strays)) if one]
 
 
-def rows(table: Table | None, where: BooleanExpression, columns: Sequence[str], by: str = "message_id") -> list[Row]:
-    """The rows of a table that match."""
-    return [one.row for one in find(table, where, by, columns)]
-
-
-def current(curated: Table | None, flat: Iterable[Row]) -> dict[str, Row]:
-    """The rows of CURATED that have the keys of these standardized rows, by key."""
-    keys = {row["idempotency_key"] for row in flat} - {None}
-    if not keys:
+def current(curated: Table | None, flat: Sequence[Row]) -> dict[str, Row]:
+    """The rows of CURATED that have the keys of these standardized rows, by key: none of them can be older."""
+    keyed = [row for row in flat if row["idempotency_key"] is not None]
+    if not keyed:
         return {}
-    found = rows(curated, In(term="idempotency_key", literals=keys), CURATED, "idempotency_key")
-    return {row["idempotency_key"]: row for row in found}
+    keys = In(term="idempotency_key", literals={row["idempotency_key"] for row in keyed})
+    where = And(keys, _from(min(row["publish_time"] for row in keyed)))
+    return {row["idempotency_key"]: row for row in rows(curated, where, "idempotency_key", CURATED)}
 
 
 def of_keys(standardized: Table | None, keys: Iterable[str], since: datetime | None = None) -> list[Row]:
     """The standardized rows of these keys, published at or after a time, when one is given."""
     where: BooleanExpression = In(term="idempotency_key", literals=set(keys))
     if since is not None:
-        where = And(where, GreaterThanOrEqual(term="publish_time", value=since.isoformat()))
-    return rows(standardized, where, STANDARDIZED, "idempotency_key")
+        where = And(where, _from(since))
+    return rows(standardized, where, "idempotency_key", STANDARDIZED)
+
+
+def _from(since: datetime) -> BooleanExpression:
+    return GreaterThanOrEqual(term="publish_time", value=since.isoformat())
 
 
 def errors_of(lake: Lake, topic: str, flat: Iterable[Row]) -> list[Row]:
     """The errors that these standardized rows of a topic ended in, looked for in their batches only."""
     ids, batches = {row["message_id"] for row in flat}, {row["batch_id"] for row in flat}
     where = And(In(term="batch_id", literals=batches), In(term="message_id", literals=ids))
-    return rows(lake.find("curated", ERRORS), And(EqualTo(term="topic_name", value=topic), where), ERROR) if ids else []
+    if not ids:
+        return []
+    where = And(EqualTo(term="topic_name", value=topic), where)
+    return rows(lake.find("curated", ERRORS), where, "message_id", ERROR)
 
 
 def recency(row: Row) -> tuple[datetime, datetime, str]:
@@ -156,22 +159,22 @@ def _here(topic: str | None) -> BooleanExpression:
 
 def _dead_letters(lake: Lake, message_id: str, topic: str | None) -> list[Row]:
     where = And(_here(topic), EqualTo(term="message_id", value=message_id))
-    return rows(lake.find("raw", DLQ_ERRORS), where, DEAD_LETTER)
+    return rows(lake.find("raw", DLQ_ERRORS), where, "message_id", DEAD_LETTER)
 
 
 def _undelivered(lake: Lake, message_id: str, topic: str | None) -> list[Row]:
     where = And(_here(topic), EqualTo(term="message_id", value=message_id))
-    return rows(lake.find("raw", FIREHOSE_ERRORS), where, UNDELIVERED)
+    return rows(lake.find("raw", FIREHOSE_ERRORS), where, "message_id", UNDELIVERED)
 
 
 def _parse_errors(lake: Lake, message_id: str, topic: str | None) -> list[Row]:
     same = Or(EqualTo(term="message_id", value=message_id), EqualTo(term="replaced_by", value=message_id))
-    return rows(lake.find("standardized", PARSE_ERRORS), And(_here(topic), same), PARSE_ERROR)
+    return rows(lake.find("standardized", PARSE_ERRORS), And(_here(topic), same), "message_id", PARSE_ERROR)
 
 
 def _edited(lake: Lake, message_id: str, topic: str | None) -> list[Row]:
     where = And(_here(topic), EqualTo(term="replaced_by", value=message_id))
-    return rows(lake.find("curated", ERRORS), where, ERROR)
+    return rows(lake.find("curated", ERRORS), where, "replaced_by", ERROR)
 
 
 _SHARED = (_dead_letters, _undelivered, _parse_errors, _edited)
@@ -181,7 +184,7 @@ def _collect(lake: Lake, state: State, shared: _Shared, message_id: str, topic: 
     """STANDARDIZED first: its files are few, and its row tells the days and the batch to look at in the others."""
     same = EqualTo(term="message_id", value=message_id)
     raw, standardized = lake.find("raw", staging(topic)), lake.find("standardized", topic)
-    flat = rows(standardized, same, STANDARDIZED)
+    flat = rows(standardized, same, "message_id", STANDARDIZED)
     ended = [*flat, *(row for row in _of(topic, shared.parse_errors) if row["message_id"] == message_id)]
     copies = find(raw, _copies(state, topic, same, ended), "message_id", RAW)
     if not (ended or copies):

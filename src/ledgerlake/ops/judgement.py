@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Any
 
+from ledgerlake.ops.drain import REDRIVEN
 from ledgerlake.ops.evidence import Evidence, Row, recency
 from ledgerlake.ops.places import Ending, Step, Terminal, Trace
 from ledgerlake.tables.commits import Commit
@@ -123,8 +125,7 @@ def _flattened(evidence: Evidence, row: Row) -> Told:
 def _judged(evidence: Evidence, row: Row, at: datetime) -> Told:
     """What curate made of a standardized row."""
     if not evidence.curates:
-        file = f"schemas/{evidence.topic}/schema.json"
-        remedy = f"add payload_columns to {file}, then: ledgerlake schema publish {file}"
+        remedy = f"add payload_columns to its contract; then: {_publish(evidence.topic)}"
         return [], Ending(Terminal.STANDARDIZED_ONLY, "its contract has no columns to curate", remedy)
     if (error := _error(evidence, row)) is not None:
         return _broken(evidence, row, error)
@@ -173,7 +174,7 @@ def _answered(evidence: Evidence, row: Row, still_open: Ending) -> Told:
     """What became of a failed record: open, or taken in by a replay. A mark of one that never committed is none."""
     by, edited = row["resolved_by"], row["replaced_by"]
     if edited and not by:
-        remedy = f"its edited form is on its way: ledgerlake trace {edited}"
+        remedy = f"its edited form is on its way: ledgerlake trace {quote(edited)}"
         return [], replace(still_open, remedy=remedy, replaced_by=edited)
     commit = evidence.commits.took_in(by)
     if not by or not (edited or commit or evidence.commits.may_have_taken_in(row["resolved_at"])):
@@ -181,7 +182,7 @@ def _answered(evidence: Evidence, row: Row, still_open: Ending) -> Told:
     event = f"answered by its edited form {edited}" if edited else "taken in by a replay"
     step = Step(row["resolved_at"], "replay", event, commit, _facts(row, "resolved_by", "replaced_by"))
     why = f"as {edited}" if edited else f"by {by}"
-    remedy = f"follow it: ledgerlake trace {edited}" if edited else ""
+    remedy = f"follow it: ledgerlake trace {quote(edited)}" if edited else ""
     return [step], Ending(Terminal.REPLAYED, why, remedy, resolved_by=by, replaced_by=edited)
 
 
@@ -195,7 +196,7 @@ def _current(evidence: Evidence, row: Row, commit: Commit | None, at: datetime) 
         return [Step(at, place, f"the current record of {key}", commit)], Ending(Terminal.CURATED)
     by, remedy = (
         _successor(evidence, row, commit),
-        f"all versions: ledgerlake trace --key {key} --topic {evidence.topic}",
+        f"all versions: ledgerlake trace --key {quote(key)} --topic {evidence.topic}",
     )
     event = f"superseded by {by}" if by == current["message_id"] else f"superseded by {by}; now {current['message_id']}"
     step = Step(at, place, event, commit, {"superseded_by": by, "current": current["message_id"]})
@@ -243,38 +244,50 @@ def _unfinished(evidence: Evidence) -> Ending:
     if not open_errors:
         return Ending(Terminal.IN_FLIGHT, "sent again, not in RAW yet", "it lands within minutes: look again")
     row = open_errors[-1]
-    if "queue" in row:
-        return Ending(Terminal.DLQ, f"{row['error_code']}: {row['reason']}", _redrive(evidence))
-    return Ending(Terminal.FIREHOSE_ERROR, f"{row['error_code']}: {row['error_message']}", _redeliver(evidence))
+    if "queue" not in row:
+        why = f"{row['error_code']}: {row['error_message']}"
+        return Ending(Terminal.FIREHOSE_ERROR, why, _redrive(evidence))
+    # What SQS gave up may pass now; a broken envelope is as broken as before.
+    remedy = _redrive(evidence) if row["error_code"] == REDRIVEN else _edit(evidence)
+    return Ending(Terminal.DLQ, f"{row['error_code']}: {row['reason']}", remedy)
 
 
 def _waits(evidence: Evidence, why: str) -> Ending:
     admission, topic = evidence.admission, evidence.topic
     if admission is None:
-        file = f"schemas/{topic}/schema.json"
-        return Ending(Terminal.WAITING, f"{why}: the topic has no contract", f"ledgerlake schema publish {file}")
+        return Ending(Terminal.WAITING, f"{why}: the topic has no contract", _publish(topic))
     if not admission.enabled:
         reason = admission.reason or "no reason given"
-        remedy = 'docs/runbook.md, "A topic is skipped"'
+        remedy = 'open its gate: docs/runbook.md, "A topic is skipped"'
         return Ending(Terminal.WAITING, f"{why}: the topic is stopped ({reason})", remedy)
     return Ending(Terminal.WAITING, why, f"the next cycle takes it: ledgerlake cycle start --topic {topic} --wait")
 
 
 def _lost(evidence: Evidence, why: str) -> Ending:
-    return Ending(Terminal.UNKNOWN, why, f"ledgerlake reconcile --topic {evidence.topic}")
+    return Ending(Terminal.UNKNOWN, why, f"see what else is amiss: ledgerlake status --topic {evidence.topic}")
+
+
+def _publish(topic: str) -> str:
+    return f"ledgerlake schema publish schemas/{topic}/schema.json"
+
+
+def _this(evidence: Evidence) -> str:
+    return f"--topic {evidence.topic} --message-id {quote(evidence.message_id)}"
 
 
 def _edit(evidence: Evidence) -> str:
-    return f"send it corrected: ledgerlake replay errors {evidence.topic} --message {evidence.message_id}"
+    return (
+        f"correct it: ledgerlake replay export {_this(evidence)} --to edit.jsonl; "
+        "then: ledgerlake replay import edit.jsonl --apply"
+    )
 
 
 def _correct(evidence: Evidence) -> str:
-    return f"mend the contract or the record, then: ledgerlake replay errors {evidence.topic}"
+    return (
+        f"when its contract was wrong, publish a better one; then: ledgerlake replay errors {_this(evidence)} --apply; "
+        f"when the record is, {_edit(evidence)}"
+    )
 
 
 def _redrive(evidence: Evidence) -> str:
-    return f"ledgerlake redrive {evidence.topic}"
-
-
-def _redeliver(evidence: Evidence) -> str:
-    return f"ledgerlake replay firehose {evidence.topic}"
+    return f"when its cause is mended: ledgerlake redrive {_this(evidence)} --apply"

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from pyiceberg.expressions import And, BooleanExpression, GreaterThanOrEqual, LessThan, Or
 from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
-from pyiceberg.table import DataScan, FileScanTask, Table
+from pyiceberg.table import FileScanTask, Table
 from pyiceberg.table.snapshots import Snapshot
 
 # Files are read side by side: a look-up waits for the object store most of the time.
@@ -28,22 +28,28 @@ class Found:
     snapshot: Snapshot | None
 
 
-def find(table: Table | None, where: BooleanExpression, by: str, columns: Sequence[str]) -> list[Found]:
+def rows(table: Table | None, where: BooleanExpression, by: str, columns: Sequence[str]) -> list[dict[str, Any]]:
     """The rows that match, in these columns; `by` is the one that is read first. No rows where there is no table."""
+    return [row for _, page in _search(table, where, by, columns) for row in page.to_pylist()]
+
+
+def find(table: Table | None, where: BooleanExpression, by: str, columns: Sequence[str]) -> list[Found]:
+    """The same rows, each with the snapshot that brought it: the manifests are read once more for that."""
+    pages = _search(table, where, by, columns)
+    added = _snapshots(table, where) if table is not None and pages else {}
+    return [Found(row, added.get(task.file.file_path)) for task, page in pages for row in page.to_pylist()]
+
+
+def _search(
+    table: Table | None, where: BooleanExpression, by: str, columns: Sequence[str]
+) -> list[tuple[FileScanTask, pa.Table]]:
     if table is None or table.current_snapshot() is None:
         return []
-    scan = table.scan(row_filter=where)
+    tasks = list(table.scan(row_filter=where).plan_files())
     with ThreadPoolExecutor(READERS) as pool:
-        tasks = list(scan.plan_files())
         counts = pool.map(lambda task: len(_read(table, where, (by,), task)), tasks)
         hits = [task for task, count in zip(tasks, counts, strict=True) if count]
-        pages = pool.map(lambda task: _read(table, where, columns, task), hits)
-        added = _snapshots(table, scan) if hits else {}
-        return [
-            Found(row, added.get(task.file.file_path))
-            for task, page in zip(hits, pages, strict=True)
-            for row in page.to_pylist()
-        ]
+        return list(zip(hits, pool.map(lambda task: _read(table, where, columns, task), hits), strict=True))
 
 
 def near(column: str, moments: Iterable[datetime], days: int) -> BooleanExpression:
@@ -65,11 +71,11 @@ def _read(table: Table, where: BooleanExpression, columns: Sequence[str], task: 
     return ArrowScan(table.metadata, table.io, projection, where).to_table([task])
 
 
-def _snapshots(table: Table, scan: DataScan) -> dict[str, Snapshot | None]:
-    """The snapshot that added each of the scan's files."""
+def _snapshots(table: Table, where: BooleanExpression) -> dict[str, Snapshot | None]:
+    """The snapshot that added each of the files that may match."""
     return {
         entry.data_file.file_path: table.snapshot_by_id(entry.snapshot_id) if entry.snapshot_id else None
-        for entries in scan.scan_plan_helper()
+        for entries in table.scan(row_filter=where).scan_plan_helper()
         for entry in entries
     }
 

@@ -2,13 +2,18 @@
 
 import io
 import json
+import re
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import click
 import pytest
+import typer
 from pyiceberg.expressions import And, EqualTo
 from rich.console import Console
 
+from ledgerlake.cli import app
 from ledgerlake.ops import trace_report
 from ledgerlake.ops.places import Terminal
 from ledgerlake.ops.trace import trace, versions
@@ -299,3 +304,54 @@ def test_versions_of_a_key_name_the_current_one(tables):
         ("b", True),
         ("a", False),
     ]
+
+
+def test_every_next_step_is_a_command_that_there_is(tables):
+    tables.land(row("it's"), row("raw", 1), row("old", key="a key"), row("new", 5, key="a key"))
+    name = tables.standardize(row("it's"), row("old", key="a key"), row("new", 5, key="a key"), unreadable=[row("p q")])
+    tables.curate(row("new", 5, key="a key"), bad=[failed("it's", name)])
+    dead = {"topic_name": "events", "reason": "…", "queue": "q", "drained_at": TIME}
+    codes = {"broken": "missing_field", "given-up": "not_delivered"}
+    append.append(tables.dead_letters, [dead | {"message_id": one, "error_code": code} for one, code in codes.items()])
+    lost = {"topic_name": "events", "message_id": "lost", "failed_at": TIME, "error_code": "x", "error_message": "y"}
+    append.append(tables.undelivered, [lost])
+    tables.land(row("waits"))
+    endings = {
+        one: trace(tables.lake, STATE, one)[0].ending for one in ("it's", "raw", "old", "p q", "lost", "waits", *codes)
+    }
+    assert len({ending.state for ending in endings.values()}) == 7
+    steps = [words for ending in endings.values() for words in commands(ending.remedy)]
+    assert len(steps) >= len(endings)
+    assert [(words, reason) for words in steps if (reason := refusal(words))] == []
+    assert "it's" in commands(endings["it's"].remedy)[0]
+
+
+def failed(message_id, name):
+    violation = {"kind": "rule", "column": None, "rule": "small", "value": None}
+    return {
+        "message_id": message_id,
+        "topic_name": "events",
+        "violations": [violation],
+        "batch_id": name,
+        "failed_at": TIME,
+    }
+
+
+def commands(remedy):
+    return [shlex.split(command) for command in re.findall(r"ledgerlake ([^;]+)", remedy)]
+
+
+def refusal(words):
+    """Why the command line would not be understood; nothing is run."""
+    command: Any = typer.main.get_command(app)
+    context = click.Context(command)
+    while isinstance(command, click.Group):
+        if words[0] not in command.commands:
+            return f"no command {words[0]}"
+        command, words = command.commands[words[0]], words[1:]
+        context = click.Context(command, parent=context)
+    try:
+        command.parse_args(context, [word.replace("edit.jsonl", __file__) for word in words])
+    except click.UsageError as error:
+        return error.format_message()
+    return ""
