@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ledgerlake.errors import TerminalError
+from ledgerlake.errors import TerminalError, TransientError
 from ledgerlake.handlers import clients
 from ledgerlake.handlers.breaker import breaker
 from ledgerlake.handlers.intake import take
@@ -46,7 +46,7 @@ def _watch(topic: str, counts: Counts) -> None:
     """Tell the circuit breaker of a batch, which came from one queue; the batch itself never fails for it."""
     try:
         opened = breaker().record(topic, counts, datetime.now(UTC))
-    except (ClientError, BotoCoreError):
+    except (ClientError, BotoCoreError, TransientError):
         logger.exception("circuit breaker not reached", extra={"topic": topic})
         return
     if opened:

@@ -1,12 +1,16 @@
 """Starting and stopping the emulator: one background process, known by a lock and a state file."""
 
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ledgerlake.errors import TerminalError
@@ -15,8 +19,9 @@ from ledgerlake.local.instance import Home, Instance
 from ledgerlake.local.java import java_home
 from ledgerlake.settings import LocalSettings
 
-START_SECONDS = 60
-STOP_SECONDS = 20
+START_SECONDS = 120
+# What Firehose holds is delivered first.
+STOP_SECONDS = 60
 
 
 class NotStarted(TerminalError):
@@ -90,26 +95,45 @@ def _end_what_is_left(home: Home, last: Instance | None) -> None:
 
 def _start(home: Home, settings: LocalSettings, preferred_port: int) -> Instance:
     home.prepare()
-    with _listening(preferred_port) as listener, home.log.open("ab") as log:
-        identity = uuid.uuid4().hex
-        child = subprocess.Popen(
-            [sys.executable, "-m", "ledgerlake.local.emulator", str(listener.fileno())],
-            env=_environment(home, settings, identity, listener.getsockname()[1]),
-            cwd=home.aws,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
-        )
+    identity = uuid.uuid4().hex
+    child = None
     try:
+        with _listening(preferred_port) as listener, home.log.open("ab") as log, _uninterrupted():
+            child = subprocess.Popen(
+                [sys.executable, "-m", "ledgerlake.local.emulator", str(listener.fileno())],
+                env=_environment(home, settings, identity, listener.getsockname()[1]),
+                cwd=home.aws,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+            )
         return _wait_until_healthy(child, home)
     except BaseException:  # also Ctrl-C: nothing stays behind
-        processes.end([child.pid], grace=2)
-        child.wait()
+        if child:
+            processes.end([child.pid], grace=2)
+            child.wait()
         processes.end(processes.marked(identity), grace=0)
         home.clear()
         raise
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put a Ctrl-C off until the end: it must not come between a child's birth and our knowing it."""
+    if threading.current_thread() is not threading.main_thread():  # only that one hears signals
+        yield
+        return
+    heard: list[int] = []
+    before = {n: signal.signal(n, lambda n, _: heard.append(n)) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _wait_until_healthy(child: "subprocess.Popen[bytes]", home: Home) -> Instance:
