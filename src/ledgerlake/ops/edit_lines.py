@@ -41,8 +41,10 @@ class BadEdits(TerminalError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = list(problems)
-        told = [*problems[:PROBLEMS_TOLD], *([f"… and {len(problems) - PROBLEMS_TOLD} more"] * (len(problems) > 20))]
-        super().__init__("\n".join([f"{len(problems)} line(s) cannot be used, nothing was sent:", *told]))
+        more = len(problems) - PROBLEMS_TOLD
+        rest = [f"… and {more} more"] if more > 0 else []
+        told = [f"{len(problems)} line(s) cannot be used, nothing was sent:", *problems[:PROBLEMS_TOLD], *rest]
+        super().__init__("\n".join(told))
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,6 @@ TABLES = (
     Errors("standardized", PARSE_ERRORS, lambda row: f"{row['error_code']}: {row['error_message']}"),
     Errors("curated", ERRORS, _violations),
 )
-
 
 NAMES = (*(table.name for table in TABLES), *(f"raw.{place.table}" for place in PLACES))
 """All places that records are exported from, as people write them."""
@@ -133,7 +134,7 @@ def _export(lake: Lake, selection: Selection) -> Iterator[Line]:
         if not selection.places or table.name in selection.places:
             for rows in _open_rows(lake, table, selection):
                 payloads = _payloads(lake, table, rows)
-                yield from (_line(table, row, payloads[key_of(row)]) for row in rows if key_of(row) in payloads)
+                yield from (_line(table, row, payloads.get(key_of(row))) for row in rows)
     chosen = redrive.Selection(
         topics=[selection.topic], message_ids=selection.message_ids, since=selection.since, until=selection.until
     )
@@ -196,14 +197,16 @@ def key_of(row: Row) -> str:
     return f"{row['batch_id']}/{row['message_id']}"
 
 
-def _line(table: Errors, row: Row, payload: str) -> Line:
+def _line(table: Errors, row: Row, payload: str | None) -> Line:
+    gone = "" if payload is not None else "; RAW no longer holds it"
+    payload = payload or ""
     return {
         "place": table.name,
         "topic": row["topic_name"],
         "key": key_of(row),
         "message_id": row["message_id"],
         "failed_at": iso(row["failed_at"]),
-        "reason": table.reason(row),
+        "reason": table.reason(row) + gone,
         "sha256": _digest(payload),
         "payload": payload,
     }
