@@ -34,8 +34,9 @@ module "lakehouse" {
   firehose_buffering = { interval = 1, size = 16 }
   glue               = { workers = 2, timeout_minutes = 60, max_concurrent_runs = 2, parallel_topics = 2 }
 
-  # Cycles are started by hand here, and alarms have no metrics to look at.
+  # Cycles and reconciliations are started by hand here, and alarms have no metrics to look at.
   schedule_enabled = false
+  reconciliation   = { schedule_enabled = false, full_enabled = false }
   alarms_enabled   = false
 
   # The endpoint speaks plain http on 127.0.0.1, and everything is thrown away in the end.

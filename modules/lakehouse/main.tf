@@ -42,6 +42,7 @@ locals {
     topics_per_run      = var.glue.topics_per_run
     bytes_per_run       = var.glue.gigabytes_per_run * 1024 * 1024 * 1024
     parallel_topics     = var.glue.parallel_topics
+    reconciliation      = { for name in ["window_minutes", "in_flight_minutes"] : name => var.reconciliation[name] }
     circuit_breaker     = var.circuit_breaker
   })
 }
@@ -115,6 +116,7 @@ module "orchestration" {
   max_concurrent_runs = var.glue.max_concurrent_runs
   schedule_enabled    = var.schedule_enabled
   schedule            = var.schedule
+  reconciliation      = var.reconciliation
   alerts_topic_arn    = local.alerts_topic_arn
   log_retention_days  = var.log_retention_days
   kms_key_arn         = var.kms_key_arn
@@ -123,13 +125,15 @@ module "orchestration" {
 module "observability" {
   source = "../observability"
 
-  name              = local.name
-  account           = local.account
-  topics            = var.topics
-  queue_prefix      = local.queue_prefix
-  state_machine_arn = module.orchestration.state_machine_arn
-  alarms_enabled    = var.alarms_enabled
-  alert_emails      = var.alert_emails
-  require_tls       = var.require_tls
-  kms_key_arn       = var.kms_key_arn
+  name                   = local.name
+  account                = local.account
+  topics                 = var.topics
+  queue_prefix           = local.queue_prefix
+  state_machine_arn      = module.orchestration.state_machine_arn
+  alarms_enabled         = var.alarms_enabled
+  environment            = var.prefix
+  variance_alarm_percent = var.reconciliation.variance_alarm_percent
+  alert_emails           = var.alert_emails
+  require_tls            = var.require_tls
+  kms_key_arn            = var.kms_key_arn
 }

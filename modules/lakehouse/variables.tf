@@ -126,6 +126,26 @@ variable "glue" {
   }
 }
 
+variable "reconciliation" {
+  description = "The ledger by identity: over how many minutes after each cycle, how long a message may be on its way, when it is checked beside the cycles (a recent window; everything, by a Glue job), and from which variance an alarm is raised."
+  type = object({
+    window_minutes         = optional(number, 180)
+    in_flight_minutes      = optional(number, 90)
+    schedule_enabled       = optional(bool, true)
+    schedule               = optional(string, "rate(1 hour)")
+    full_enabled           = optional(bool, true)
+    full_schedule          = optional(string, "cron(30 2 * * ? *)")
+    variance_alarm_percent = optional(number, 1)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.reconciliation.window_minutes > var.reconciliation.in_flight_minutes && var.reconciliation.in_flight_minutes >= 1
+    error_message = "window_minutes must be more than in_flight_minutes: a message that got lost would never be looked for."
+  }
+}
+
 variable "schedule_enabled" {
   description = "Start cycles by the clock; a cycle can always be started by hand."
   type        = bool
@@ -148,7 +168,7 @@ variable "drain_enabled" {
 }
 
 variable "alarms_enabled" {
-  description = "CloudWatch alarms for failed cycles and for messages in dead-letter queues."
+  description = "CloudWatch alarms for failed cycles, messages in dead-letter queues, files that were refused, and a ledger that does not balance."
   type        = bool
   default     = true
   nullable    = false

@@ -119,3 +119,38 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
     }
   }
 }
+
+# One metric over all topics, that of the worst: ledgerlake.ops.variance publishes it after each look at the ledger.
+resource "aws_cloudwatch_metric_alarm" "variance" {
+  count = var.alarms_enabled ? 1 : 0
+
+  alarm_name          = "${var.name}-variance"
+  alarm_description   = "More than ${var.variance_alarm_percent} % of a topic's messages are missing or stand twice; ops.reconciliation_log names them. docs/runbook.md: The ledger does not balance."
+  namespace           = "ledgerlake"
+  metric_name         = "VariancePercent"
+  dimensions          = { environment = var.environment }
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.variance_alarm_percent
+  period              = 300
+  evaluation_periods  = 1
+  statistic           = "Maximum"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "refused_files" {
+  count = var.alarms_enabled ? 1 : 0
+
+  alarm_name          = "${var.name}-refused-files"
+  alarm_description   = "A file in the landing bucket of ${var.name} was not ingested; ledgerlake errors names it. docs/runbook.md: A file was refused."
+  namespace           = "ledgerlake"
+  metric_name         = "ObjectsRefused"
+  dimensions          = { service = "${var.name}-ingest" }
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 300
+  evaluation_periods  = 1
+  statistic           = "Sum"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+}

@@ -33,10 +33,28 @@ variable "state_machine_arn" {
 }
 
 variable "alarms_enabled" {
-  description = "CloudWatch alarms for failed cycles and for messages in dead-letter queues."
+  description = "CloudWatch alarms for failed cycles, messages in dead-letter queues, files that were refused, and a ledger that does not balance."
   type        = bool
   default     = true
   nullable    = false
+}
+
+variable "environment" {
+  description = "The environment's name among the metrics that ledgerlake publishes: its prefix."
+  type        = string
+  nullable    = false
+}
+
+variable "variance_alarm_percent" {
+  description = "An alarm is raised when more than so many percent of a topic's messages are missing or stand twice."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = var.variance_alarm_percent >= 0 && var.variance_alarm_percent < 100
+    error_message = "Give 0 to less than 100."
+  }
 }
 
 variable "alert_emails" {

@@ -1,9 +1,14 @@
 # The Glue jobs: the wheel does the work, a script of a few lines starts it.
 locals {
   jobs = {
-    standardize = { reads = ["raw"], writes = ["standardized", "ops"] }
-    curate      = { reads = ["standardized"], writes = ["curated", "ops"] }
+    standardize = { does = "standardize every topic of a run", reads = ["raw"], writes = ["standardized", "ops"] }
+    curate      = { does = "curate every topic of a run", reads = ["standardized"], writes = ["curated", "ops"] }
+    replay      = { does = "take in a topic's errors that pass now", reads = ["standardized"], writes = ["curated", "ops"] }
+    reprocess   = { does = "rebuild a topic's tables beside main", reads = ["raw"], writes = ["standardized", "curated", "ops"] }
+    reconcile   = { does = "find what is missing or stands twice in any table", reads = ["raw", "standardized", "curated"], writes = ["ops"] }
   }
+  # The cycle's own; people start the others.
+  stages = ["curate", "standardize"]
 
   # Glue takes several Spark settings as one argument in this form.
   spark_conf = join(" --conf ", [
@@ -25,7 +30,7 @@ resource "aws_glue_job" "this" {
   for_each = local.jobs
 
   name              = "${var.name}-${each.key}"
-  description       = "ledgerlake: ${each.key} every topic of a run."
+  description       = "ledgerlake: ${each.value.does}."
   role_arn          = aws_iam_role.job[each.key].arn
   glue_version      = "5.1"
   worker_type       = var.glue.worker_type

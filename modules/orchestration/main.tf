@@ -101,7 +101,7 @@ resource "aws_iam_role_policy" "cycle" {
           Sid      = "RunJobs"
           Effect   = "Allow"
           Action   = ["glue:StartJobRun", "glue:GetJobRun", "glue:GetJobRuns", "glue:BatchStopJobRun"]
-          Resource = [for stage in keys(local.jobs) : "${local.glue_arn}:job/${var.name}-${stage}"]
+          Resource = [for stage in local.stages : "${local.glue_arn}:job/${var.name}-${stage}"]
         },
         {
           Sid      = "RaiseAlerts"

@@ -10,5 +10,8 @@ output "glue_job_names" {
 
 output "lambda_names" {
   description = "Function names by handler."
-  value       = merge({ for name, function in module.step : name => function.name }, { start_cycle = module.start_cycle.name })
+  value = merge(
+    { for name, function in module.step : name => function.name },
+    { start_cycle = module.start_cycle.name, reconcile_window = module.reconcile_window.name },
+  )
 }

@@ -44,6 +44,34 @@ locals {
     },
   ]
 
+  # Reconcile marks the errors whose edited records have come in; it reads STANDARDIZED to see whether they have.
+  answer_errors = [
+    {
+      Sid      = "ReadReplacements"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = "${local.bucket_arns.standardized}/*"
+    },
+    {
+      Sid    = "CommitToErrors"
+      Effect = "Allow"
+      Action = ["glue:UpdateTable"]
+      Resource = [
+        "${local.glue_arn}:catalog",
+        "${local.glue_arn}:database/${var.databases.standardized}",
+        "${local.glue_arn}:table/${var.databases.standardized}/parse_errors",
+        "${local.glue_arn}:database/${var.databases.curated}",
+        "${local.glue_arn}:table/${var.databases.curated}/errors",
+      ]
+    },
+    {
+      Sid      = "WriteErrors"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+      Resource = ["${local.bucket_arns.standardized}/parse_errors/*", "${local.bucket_arns.curated}/errors/*"]
+    },
+  ]
+
   pin_batches = {
     Sid      = "PinBatches"
     Effect   = "Allow"
@@ -84,5 +112,6 @@ module "step" {
   statements_json = jsonencode(concat(
     [local.read_catalog, local.read_metadata, local.see_buckets, local.pin_batches, local.read_gate],
     local.keep_books,
+    [for statement in concat(local.reconcile_statements, local.answer_errors) : statement if each.key == "reconcile"],
   ))
 }

@@ -92,8 +92,8 @@ variable "job_files" {
   nullable = false
 
   validation {
-    condition     = alltrue([for stage in ["standardize", "curate"] : contains(keys(var.job_files.scripts), stage)])
-    error_message = "Give a script for each of standardize and curate; scripts/build_packages.py takes them from glue_scripts/."
+    condition     = alltrue([for job in keys(local.jobs) : contains(keys(var.job_files.scripts), job)])
+    error_message = "Give a script for each job (${join(", ", keys(local.jobs))}); scripts/build_packages.py takes them from glue_scripts/."
   }
 }
 
@@ -151,6 +151,23 @@ variable "schedule" {
   validation {
     condition     = can(regex("^(rate|cron)\\(.+\\)$", var.schedule))
     error_message = "Give an EventBridge Scheduler expression such as rate(15 minutes)."
+  }
+}
+
+variable "reconciliation" {
+  description = "When the ledger is checked beside the cycles: a recent window of all topics, and everything by a Glue job."
+  type = object({
+    schedule_enabled = optional(bool, true)
+    schedule         = optional(string, "rate(1 hour)")
+    full_enabled     = optional(bool, true)
+    full_schedule    = optional(string, "cron(30 2 * * ? *)")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for expression in [var.reconciliation.schedule, var.reconciliation.full_schedule] : can(regex("^(rate|cron)\\(.+\\)$", expression))])
+    error_message = "Give EventBridge Scheduler expressions such as rate(1 hour) or cron(30 2 * * ? *)."
   }
 }
 

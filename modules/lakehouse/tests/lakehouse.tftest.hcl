@@ -73,15 +73,15 @@ run "names_are_worked_out_from_the_prefix" {
     condition = output.lambda_names == {
       for name in [
         "processor", "firehose_transform", "ingest", "drain_dlq", "publish_contract", "ensure_tables", "plan_cycle",
-        "check_curated_ready", "reconcile", "start_cycle", "probe_breakers",
+        "check_curated_ready", "reconcile", "reconcile_window", "start_cycle", "probe_breakers", "load_firehose_errors",
       ] : name => "ledgerlake-test-${replace(name, "_", "-")}"
     }
     error_message = "Functions are named by their handlers."
   }
 
   assert {
-    condition     = output.glue_job_names == { standardize = "ledgerlake-test-standardize", curate = "ledgerlake-test-curate" }
-    error_message = "Jobs are named by their stages."
+    condition     = output.glue_job_names == { for name in ["standardize", "curate", "replay", "reprocess", "reconcile"] : name => "ledgerlake-test-${name}" }
+    error_message = "Jobs are named by what they do."
   }
 
   assert {
@@ -127,7 +127,7 @@ run "by_default_everything_is_on" {
   command = plan
 
   assert {
-    condition     = var.require_tls && var.lifecycle_rules && var.point_in_time_recovery && var.schedule_enabled && var.drain_enabled && var.alarms_enabled && !var.force_destroy
+    condition     = var.require_tls && var.lifecycle_rules && var.point_in_time_recovery && var.schedule_enabled && var.drain_enabled && var.alarms_enabled && var.circuit_breaker.enabled && !var.force_destroy
     error_message = "An environment that says nothing gets the safe choice."
   }
 }
@@ -152,11 +152,17 @@ run "every_option_turned_the_other_way" {
     glue                   = { worker_type = "G.2X", workers = 10, topics_per_run = 50, gigabytes_per_run = 100, parallel_topics = 8 }
     schedule               = "cron(0 * * * ? *)"
     max_payload_columns    = 200
+    circuit_breaker        = { enabled = false, failure_rate = 1 }
   }
 
   assert {
     condition     = jsondecode(output.settings).max_payload_columns == 200 && jsondecode(output.settings).topics_per_run == 50 && jsondecode(output.settings).parallel_topics == 8
     error_message = "Sizes must reach the settings document."
+  }
+
+  assert {
+    condition     = !jsondecode(output.settings).circuit_breaker.enabled && jsondecode(output.settings).circuit_breaker.failure_rate == 1 && jsondecode(output.settings).circuit_breaker.min_messages == 20
+    error_message = "The circuit breaker's limits must reach the settings document."
   }
 }
 
@@ -210,4 +216,13 @@ run "packages_must_have_been_built" {
   }
 
   expect_failures = [var.packages_dir]
+}
+
+run "a_lost_message_is_looked_for_after_it_may_be_on_its_way" {
+  command         = plan
+  expect_failures = [var.reconciliation]
+
+  variables {
+    reconciliation = { window_minutes = 60, in_flight_minutes = 60 }
+  }
 }

@@ -28,6 +28,7 @@ variables {
 
   topics            = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
   queue_prefix      = "ledgerlake-test-"
+  environment       = "ledgerlake_test"
   state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:ledgerlake-test-cycle"
 }
 
@@ -59,6 +60,51 @@ run "alarms_watch_failed_cycles_and_every_dead_letter_queue" {
   }
 }
 
+run "a_ledger_that_does_not_balance_raises_an_alarm_above_one_percent" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      aws_cloudwatch_metric_alarm.variance[0].threshold == 1,
+      aws_cloudwatch_metric_alarm.variance[0].dimensions == tomap({ environment = "ledgerlake_test" }),
+      aws_cloudwatch_metric_alarm.variance[0].metric_name == "VariancePercent",
+      aws_cloudwatch_metric_alarm.variance[0].alarm_actions == toset([aws_sns_topic.alerts.arn]),
+    ])
+    error_message = "The environment's own variance is watched."
+  }
+}
+
+run "the_variance_from_which_an_alarm_is_raised_can_be_chosen" {
+  command = plan
+
+  variables {
+    variance_alarm_percent = 0
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.variance[0].threshold == 0
+    error_message = "variance_alarm_percent must reach the alarm."
+  }
+}
+
+run "a_variance_is_at_most_all_of_it" {
+  command         = plan
+  expect_failures = [var.variance_alarm_percent]
+
+  variables {
+    variance_alarm_percent = 100
+  }
+}
+
+run "a_refused_file_raises_an_alarm" {
+  command = plan
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.refused_files[0].threshold == 0 && aws_cloudwatch_metric_alarm.refused_files[0].dimensions == tomap({ service = "ledgerlake-test-ingest" })
+    error_message = "Files that this environment refused are watched."
+  }
+}
+
 run "alarms_can_be_left_out" {
   command = plan
 
@@ -67,7 +113,12 @@ run "alarms_can_be_left_out" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.failed_cycles) == 0 && length(aws_cloudwatch_metric_alarm.dead_letters) == 0
+    condition = length(concat(
+      aws_cloudwatch_metric_alarm.failed_cycles,
+      values(aws_cloudwatch_metric_alarm.dead_letters),
+      aws_cloudwatch_metric_alarm.variance,
+      aws_cloudwatch_metric_alarm.refused_files,
+    )) == 0
     error_message = "alarms_enabled = false must leave no alarm."
   }
 }

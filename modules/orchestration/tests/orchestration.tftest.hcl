@@ -39,7 +39,13 @@ variables {
     bucket       = "t-artifacts"
     wheel        = "glue/1/ledgerlake.whl"
     dependencies = "glue/2/dependencies.gluewheels.zip"
-    scripts      = { standardize = "glue/3/standardize.py", curate = "glue/4/curate.py" }
+    scripts = {
+      standardize = "glue/3/standardize.py"
+      curate      = "glue/4/curate.py"
+      replay      = "glue/5/replay.py"
+      reprocess   = "glue/6/reprocess.py"
+      reconcile   = "glue/7/reconcile.py"
+    }
   }
 }
 
@@ -124,8 +130,8 @@ run "jobs_run_glue_5_1_with_iceberg_and_the_wheel" {
   command = plan
 
   assert {
-    condition     = { for stage, job in aws_glue_job.this : stage => job.name } == { standardize = "ledgerlake-test-standardize", curate = "ledgerlake-test-curate" }
-    error_message = "A job's name is the environment's and the stage."
+    condition     = { for name, job in aws_glue_job.this : name => job.name } == { for name in keys(var.job_files.scripts) : name => "ledgerlake-test-${name}" }
+    error_message = "A job's name is the environment's and its own; each script is one."
   }
 
   assert {
@@ -162,8 +168,11 @@ run "a_job_writes_only_its_own_layers" {
       } == {
       standardize = ["arn:aws:s3:::t-standardized/*", "arn:aws:s3:::t-ops/*"]
       curate      = ["arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
+      replay      = ["arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
+      reprocess   = ["arn:aws:s3:::t-standardized/*", "arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
+      reconcile   = ["arn:aws:s3:::t-ops/*"]
     }
-    error_message = "standardize writes STANDARDIZED and curate CURATED; both keep their books in OPS."
+    error_message = "standardize writes STANDARDIZED, curate and replay CURATED, reprocess both, reconcile neither; all keep their books in OPS."
   }
 
   assert {
@@ -283,4 +292,45 @@ run "every_job_needs_its_script" {
   }
 
   expect_failures = [var.job_files]
+}
+
+run "the_ledger_is_checked_every_hour_and_wholly_every_day" {
+  command = plan
+
+  assert {
+    condition     = { for name, schedule in aws_scheduler_schedule.reconcile : name => schedule.schedule_expression } == { reconcile-window = "rate(1 hour)", reconcile-full = "cron(30 2 * * ? *)" }
+    error_message = "A recent window every hour, everything once a day."
+  }
+
+  assert {
+    condition     = jsondecode(aws_scheduler_schedule.reconcile["reconcile-full"].target[0].input).JobName == "ledgerlake-test-reconcile"
+    error_message = "All of it is the Glue job's."
+  }
+}
+
+run "reconciliations_can_be_left_to_calls_by_hand" {
+  command = plan
+
+  variables {
+    reconciliation = { schedule_enabled = false, full_enabled = false }
+  }
+
+  assert {
+    condition     = length(aws_scheduler_schedule.reconcile) == 0 && length(aws_iam_role.reconcile_schedule) == 0
+    error_message = "Without schedules there is nothing for the scheduler to do."
+  }
+}
+
+run "a_reconciliation_writes_nothing_but_the_books" {
+  command = plan
+
+  assert {
+    condition     = toset(local.jobs.reconcile.writes) == toset(["ops"])
+    error_message = "The full reconciliation reads the layers and writes to ops only."
+  }
+
+  assert {
+    condition     = alltrue([for statement in local.reconcile_statements : !anytrue([for action in statement.Action : startswith(action, "s3:Put") || startswith(action, "s3:Delete")])])
+    error_message = "A windowed reconciliation only reads rows."
+  }
 }
