@@ -6,6 +6,7 @@ time. Without them every concurrent commit would win, and no test of concurrency
 
 import io
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -66,16 +67,23 @@ class Aws:
         environ["wsgi.input"] = io.BytesIO(body)
         request = json.loads(body)
         name = request["TableInput"]["Name"]
-        for fault in [*self._before]:
-            fault(name)
+        _strike(self._before, name, environ)
         with self._catalogue:
             table = get_backend("glue")[DEFAULT_ACCOUNT_ID][self._region].get_table(request["DatabaseName"], name)
             if request.get("VersionId") not in (None, table.as_dict()["VersionId"]):
                 return _moved(start)
             answer = list(self._moto(environ, start))
-        for fault in [*self._after]:
-            fault(name)
+        _strike(self._after, name, environ)
         return answer
+
+
+def _strike(faults: list[Fault], name: str, environ: dict[str, Any]) -> None:
+    try:
+        for fault in [*faults]:
+            fault(name)
+    except ConnectionError:
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)  # else the client waits for an answer until its timeout
+        raise
 
 
 def _moved(start: Callable[..., Any]) -> Iterable[bytes]:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 
 import orders
 import pytest
-from crash.steps import STAGES, TOPIC, begin
+from crash.steps import STAGES, TOPIC, begin, finish, work
 from cycles import cycle
 from lakehouse import Lakehouse
 
 from ledgerlake import failpoints
+from ledgerlake.failpoints import Crashed
 
 
 @pytest.fixture(autouse=True)
@@ -29,5 +30,18 @@ def test_a_stage_that_fails_makes_its_cycle_red_and_the_next_one_finishes_the_ba
         ]
     failpoints.arm("")
     assert not cycle(lakehouse, "green").failed
+
+    assert orders.told(lakehouse, TOPIC) == uninterrupted([orders.FIRST, orders.SECOND])
+
+
+def test_drift_is_logged_once_although_its_run_dies_before_the_columns_are_there(
+    lakehouse: Lakehouse, uninterrupted: Callable[..., object]
+) -> None:
+    begin(lakehouse, orders.FIRST, orders.SECOND)
+    failpoints.arm("standardize.after_drift_log=crash")
+    with pytest.raises(Crashed):
+        work(lakehouse, "standardize")
+    failpoints.arm("")
+    finish(lakehouse)
 
     assert orders.told(lakehouse, TOPIC) == uninterrupted([orders.FIRST, orders.SECOND])
