@@ -264,7 +264,9 @@ def _waits(evidence: Evidence, why: str) -> Ending:
 
 
 def _lost(evidence: Evidence, why: str) -> Ending:
-    return Ending(Terminal.UNKNOWN, why, f"see what else is amiss: ledgerlake status --topic {evidence.topic}")
+    return Ending(
+        Terminal.UNKNOWN, why, f"see what else is amiss: ledgerlake reconcile --topic {evidence.topic} --full"
+    )
 
 
 def _publish(topic: str) -> str:
