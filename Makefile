@@ -93,7 +93,7 @@ verify-e2e: $(READY) $(if $(filter local,$(ENV)),test-faults) ## Kill jobs at ev
 chaos: $(READY) ## Send messages while functions and jobs fail, recover, and print the ledger by identity: MESSAGES=10000 SEED=7
 	@scripts/in_env $(LEDGERLAKE) chaos $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(SEED),--seed $(SEED))
 
-VERIFY_STEPS := whoami tf-outputs lambdas sqs ddb s3-notifications idempotency glue
+VERIFY_STEPS := whoami tf-outputs lambdas sqs ddb s3-notifications idempotency glue ledger
 .PHONY: $(VERIFY_STEPS:%=verify-%)
 verify-whoami: ## One step alone: the account and region it would work in
 verify-tf-outputs: ## … every output of the environment is there
@@ -103,6 +103,7 @@ verify-ddb: ## … the state tables
 verify-s3-notifications: ## … a dropped file starts the ingest
 verify-idempotency: ## … sent twice, kept once
 verify-glue: ## … the jobs and the tables
+verify-ledger: ## … what Firehose gives up is kept, what was accepted stands somewhere
 $(VERIFY_STEPS:%=verify-%): verify-%: $(READY)
 	@scripts/in_env $(LEDGERLAKE) verify --step $*
 

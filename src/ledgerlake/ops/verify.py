@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ledgerlake.errors import LedgerlakeError
-from ledgerlake.ops import verify_parts, verify_records
+from ledgerlake.ops import verify_ledger, verify_parts, verify_records
 from ledgerlake.ops.environment import Environment
 from ledgerlake.ops.verify_parts import Check
 
@@ -24,6 +24,7 @@ STEPS: Mapping[str, Callable[[Environment, Callable[[str], None]], Iterator[Chec
     "s3-notifications": verify_records.dropped_file,
     "idempotency": verify_records.idempotency,
     "e2e": verify_records.end_to_end,
+    "ledger": verify_ledger.balances,
 }
 """The steps in their order: what is cheap and explains the failure of what follows comes first."""
 

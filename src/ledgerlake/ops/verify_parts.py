@@ -22,7 +22,9 @@ HANDLERS = (
     "plan_cycle",
     "check_curated_ready",
     "reconcile",
+    "reconcile_window",
     "drain_dlq",
+    "load_firehose_errors",
 )
 FOURTEEN_DAYS = 14 * 24 * 3600
 
