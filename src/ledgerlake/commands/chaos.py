@@ -27,5 +27,5 @@ def chaos(
 
     result = chaoses.run(environment_of(ctx), messages, seed, say)
     out.print(report(result))
-    if not result.reckoning.balanced:
+    if not result.balanced:
         raise typer.Exit(1)

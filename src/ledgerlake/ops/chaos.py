@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from ledgerlake.ops.chaos_ledger import Reckoning
 from ledgerlake.ops.enqueue import QueueSender
 from ledgerlake.ops.environment import Environment
 from ledgerlake.ops.events import TOPIC, Message, story
+from ledgerlake.ops.reconcile import Reconciler
 from ledgerlake.ops.sabotage import Saboteur
 from ledgerlake.ops.status import failed_topics
 from ledgerlake.ops.upload_contract import Contracts
+from ledgerlake.ops.window import Checked, Window
 from ledgerlake.state.gate import Gate
 from ledgerlake.tables.lake import Lake
 
@@ -81,13 +83,18 @@ class Damage:
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended: the reckoning by identity, and what it had to bear."""
+    """How a run ended: the reckoning by identity, the formulas by the lake's own books, and what it had to bear."""
 
     run: str
-    began: datetime
     reckoning: Reckoning
+    formulas: Sequence[Checked]
     damage: Damage
     seconds: float
+
+    @property
+    def balanced(self) -> bool:
+        """Whether each id stands in exactly its place, and the books say so too."""
+        return self.reckoning.balanced and all(checked.balanced for checked in self.formulas)
 
 
 def messages(run: str, least: int, seed_number: int) -> list[Message]:
@@ -116,7 +123,7 @@ def run(environment: Environment, least: int, seed_number: int, say: Say) -> Res
         chaos.recover(sent, now)
     chaos.settle()
     reckoning = chaos_ledger.reckon(chaos_ledger.look(chaos.lake, chaos.run, sent), sent)
-    return Result(chaos.run, now, reckoning, chaos.damage, time.monotonic() - began)
+    return Result(chaos.run, reckoning, chaos.formulas(now), chaos.damage, time.monotonic() - began)
 
 
 class Chaos:
@@ -184,6 +191,11 @@ class Chaos:
             if cycles.did_nothing(ended):
                 return
         raise NotRecovered(f"after {MOST_CYCLES} cycles without failures there was still something to do")
+
+    def formulas(self, since: datetime) -> list[Checked]:
+        """The three formulas of everything that the topic took since then; nothing may be on its way any more."""
+        reconciler = replace(Reconciler.of(self.lake, self.environment.s3), in_flight=timedelta(0))
+        return reconciler.check(Window(since, datetime.now(UTC)), [TOPIC])
 
     def _cycle(self, how: str) -> cycles.Cycle:
         """One cycle to its end. Afterwards no run is at work: the locks of those that died are given back."""

@@ -1,5 +1,7 @@
 """What `ledgerlake chaos` prints: what a run had to bear, and the ledger of its messages by identity."""
 
+from datetime import UTC, datetime
+
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -7,21 +9,29 @@ from rich.text import Text
 
 from ledgerlake.ops.chaos import Result
 from ledgerlake.ops.chaos_ledger import ENDED, Standing
+from ledgerlake.ops.reconcile_report import reconciliation_table
 
 WRONG_SHOWN = 20
 
 
 def report(result: Result) -> RenderableType:
-    """The damage, the ledger by place, and the ids that are not where they must be."""
-    reckoning = result.reckoning
-    wrong = [Text(line, style="red") for line in reckoning.wrong[:WRONG_SHOWN]]
-    total = sum(reckoning.expected.values())
-    verdict = (
-        f"[bold green]✓ each of {total:,} ids stands in exactly its place[/]"
-        if reckoning.balanced
-        else f"[bold red]✗ {len(reckoning.wrong):,} of {total:,} ids do not stand in exactly their place[/]"
-    )
-    return Group(_damage(result), _ledger(result), *wrong, Text.from_markup(f"{verdict}, {result.seconds:.0f} s"))
+    """The damage, the ledger by place, the ids that are not where they must be, and the three formulas."""
+    now = datetime.now(UTC)
+    wrong = [Text(line, style="red") for line in result.reckoning.wrong[:WRONG_SHOWN]]
+    formulas = reconciliation_table([checked.row(result.run, now) for checked in result.formulas])
+    return Group(_damage(result), _ledger(result), *wrong, formulas, _verdict(result))
+
+
+def _verdict(result: Result) -> Text:
+    wrong, total = len(result.reckoning.wrong), sum(result.reckoning.expected.values())
+    time = f", {result.seconds:.0f} s"
+    if wrong:
+        return Text(f"✗ {wrong:,} of {total:,} ids do not stand in exactly their place{time}", style="bold red")
+    if not result.balanced:
+        return Text(
+            f"✗ each of {total:,} ids stands in its place, but the books do not balance{time}", style="bold red"
+        )
+    return Text(f"✓ each of {total:,} ids stands in exactly its place, and the books balance{time}", style="bold green")
 
 
 def _damage(result: Result) -> Table:

@@ -1,15 +1,23 @@
 """What chaos sends, where it never runs, and how it tells a ledger that balances from one that does not."""
 
+import io
+import re
 from collections import Counter
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from ledgerlake.ops import chaos
 from ledgerlake.ops.chaos_ledger import ENDED, Standing, missing, reckon
+from ledgerlake.ops.chaos_report import report
 from ledgerlake.ops.events import Place
+from ledgerlake.ops.ledger import ARRIVAL
+from ledgerlake.ops.window import Checked, Ids, Window
 
 RUN = "chaos-1"
+HOUR = Window(datetime(2026, 1, 18, 10, tzinfo=UTC), datetime(2026, 1, 18, 11, tzinfo=UTC))
 TABLES = ("raw", "standardized", "parse_errors", "curated", "errors", "dlq_errors", "firehose_errors")
 
 
@@ -79,3 +87,31 @@ def test_an_id_that_is_lost_doubled_or_elsewhere_is_named(sent, standing, place,
 def test_an_id_that_nobody_sent_is_named(sent, standing):
     standing.rows["raw"][f"{RUN}-stranger"] = 1
     assert list(reckon(standing, sent).wrong) == [f"{RUN}-stranger was never sent"]
+
+
+def told(reckoning, *formulas):
+    result = chaos.Result(RUN, reckoning, formulas, chaos.Damage(["c1"], Counter({"drain_dlq": 2})), 61.0)
+    out = Console(record=True, width=160, file=io.StringIO())
+    out.print(report(result))
+    return out.export_text()
+
+
+def test_the_report_counts_each_place_and_says_that_all_is_well(sent, standing):
+    text = told(reckon(standing, sent))
+    assert "each of" in text
+    assert "books balance, 61 s" in text
+    assert re.search(r"cycles that ended red\W+1\b", text)
+    assert re.search(r"calls of drain_dlq that failed\W+2\b", text)
+
+
+def test_the_report_names_what_is_wrong(sent, standing):
+    lost = one(sent, Place.CURATED)
+    standing.rows["standardized"][lost] = 0
+    text = told(reckon(standing, sent))
+    assert f"{lost} must be curated and stands in curated x 1, raw x 1" in text
+    assert "1 of" in text
+
+
+def test_books_that_do_not_balance_are_no_success(sent, standing):
+    text = told(reckon(standing, sent), Checked("events", ARRIVAL, HOUR, 1, missing=Ids.of({"m1"})))
+    assert "the books do not balance" in text
