@@ -1,12 +1,13 @@
 """Failed records one by one, into a file: CSV that a spreadsheet may open, or JSON lines that hold all there is.
 
-JSON lines are exact: a line is the table's row, whatever it holds, after its `place` and `kind`. CSV is for people: in
-it a cell that a spreadsheet would take for a formula, or that begins with an apostrophe, has one more apostrophe in
-front (OWASP, CSV injection), and a cell longer than a spreadsheet's may be is cut, with a note at its end.
+JSON lines are exact: a line is the table's row, whatever it holds, after its `place` and `kind`. CSV is for people: an
+apostrophe stands before what a spreadsheet would take for a formula (OWASP, CSV injection), and a cell longer than one
+may be is cut, with a note at its end.
 """
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,7 +42,10 @@ _SAME = {
 # Excel cuts a longer cell without a word, or lets it run over into the next rows.
 CELL_CHARACTERS: Final = 32_767
 # The last four are the wide forms of the first, which some programs take for them.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_SIGNS: Final = "=+@\uff1d\uff0b\uff0d\uff20-"
+_UNSAFE_START: Final = (*_SIGNS, "\t", "\r", "\n", "'")
+# Where a spreadsheet that is set to another separator than the comma would begin a cell, in quotes or not.
+_INNER_START: Final = re.compile(rf'([;\t\r\n]["\s]*)(?=[{_SIGNS}])')
 # JSON allows them in a string, but what reads lines may end one there.
 _LINE_ENDS: Final = {ord(c): f"\\u{ord(c):04x}" for c in "\u0085\u2028\u2029"}
 
@@ -117,7 +121,7 @@ def _kinds(place: Place, row: Mapping[str, Any], selection: Selection) -> list[s
 def _write_csv(out: IO[str], found: Iterator[Record], done: Exported) -> None:
     # Excel takes a CSV without the mark for one of an old code page.
     out.write("\ufeff")
-    writer = csv.writer(out, lineterminator="\r\n")
+    writer = csv.writer(out, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for record in found:
         row, cut = cells(record)
@@ -136,7 +140,8 @@ def _text(value: Any) -> str:
 
 
 def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    inner = _INNER_START.sub(r"\1'", text)
+    return f"'{inner}" if text.startswith(_UNSAFE_START) else inner
 
 
 def _fitting(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -45,11 +46,22 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text_and_its_value_can_be_had_ba
     assert row["record"] == "'" + body
 
 
+@pytest.mark.parametrize("inner", ["a;=1+1", 'a;"=1+1', "a\n=1+1", "a\t @SUM(1)", "x\r\n-1"])
+def test_nor_is_there_a_formula_where_another_separator_would_begin_a_cell(lake, dead_letters, tmp_path, inner):
+    dead_letters(inner, "a=1;b")
+    written(lake, tmp_path / "errors.csv")
+    first, second = (row["record"] for row in rows(tmp_path / "errors.csv"))
+    assert first.replace("'", "", 1) == inner
+    assert re.search("['][=@-]", first)
+    assert second == "a=1;b"
+    assert '"a=1;b"' in (tmp_path / "errors.csv").read_text()
+
+
 def test_cells_keep_line_ends_quotes_and_every_character(lake, dead_letters, tmp_path):
     dead_letters(NASTY, "plain", None)
     written(lake, tmp_path / "errors.csv")
     assert [row["record"] for row in rows(tmp_path / "errors.csv")] == [NASTY, "plain", ""]
-    assert (tmp_path / "errors.csv").read_bytes().startswith(b"\xef\xbb\xbftopic_name,")
+    assert (tmp_path / "errors.csv").read_bytes().startswith(b'\xef\xbb\xbf"topic_name",')
 
 
 def test_times_are_iso_8601_in_utc(lake, dead_letters, tmp_path):
