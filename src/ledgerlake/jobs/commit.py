@@ -13,6 +13,7 @@ from ledgerlake import failpoints
 from ledgerlake.errors import TerminalError, TransientError
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.plan import Pin
+from ledgerlake.jobs.session import staging
 from ledgerlake.state.checkpoints import Checkpoint, Stage
 from ledgerlake.state.locks import Lock
 from ledgerlake.tables import publish, snapshots
@@ -175,7 +176,7 @@ def commit(
         before = require_ours(table, lock)
         if entry := snapshots.has_batch(table, checkpoint.batch_id):
             return entry  # published, though its answer was lost
-        with publish.staging(context.spark) as name:
+        with staging(context.spark) as name:
             write({**ledger.properties(before), snapshots.CYCLE_ID: context.cycle_id})
         failpoints.hit(f"{checkpoint.stage}.after_stage", checkpoint.topic)
         staged = publish.staged(target(), name)

@@ -1,6 +1,8 @@
 """The Spark session of a job: the lakehouse's catalogue, and how its tables are read."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -56,6 +58,17 @@ def connect(settings: Settings, name: str) -> SparkSession:
     for key, value in configuration(glue_catalog(settings)).items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+@contextmanager
+def staging(spark: SparkSession) -> Iterator[str]:
+    """Have the session's writes to STANDARDIZED and CURATED staged beside main; yields the staged snapshot's name."""
+    name = uuid.uuid4().hex
+    spark.conf.set("spark.wap.id", name)
+    try:
+        yield name
+    finally:
+        spark.conf.unset("spark.wap.id")
 
 
 def read_range(spark: SparkSession, table: str, after: int, to: int) -> DataFrame:

@@ -1,15 +1,10 @@
 """Write, audit, publish: a commit is staged beside main, looked at, and published by a compare-and-set (ADR 0008)."""
 
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate, TableUpdate
-from pyspark.sql import SparkSession
 
 from ledgerlake.errors import TerminalError, TransientError
 
@@ -22,17 +17,6 @@ class MainMoved(TransientError):
 
 class NotStaged(TerminalError):
     """A commit that should have been staged is not there: the table lacks `write.wap.enabled`."""
-
-
-@contextmanager
-def staging(spark: SparkSession) -> Iterator[str]:
-    """Have the session's writes to STANDARDIZED and CURATED staged beside main; yields the staged snapshot's name."""
-    name = uuid.uuid4().hex
-    spark.conf.set("spark.wap.id", name)
-    try:
-        yield name
-    finally:
-        spark.conf.unset("spark.wap.id")
 
 
 def staged(table: Table, name: str) -> Snapshot:
