@@ -24,9 +24,10 @@ from ledgerlake.jobs.rebuild_standardized import rebuild_standardized
 from ledgerlake.state.checkpoints import Checkpoint
 from ledgerlake.state.locks import Lock
 from ledgerlake.state.requests import Document
-from ledgerlake.tables import snapshots
+from ledgerlake.tables import history, snapshots
 from ledgerlake.tables.branches import Branch
 from ledgerlake.tables.definitions import Layer
+from ledgerlake.tables.history import Outcome, Result
 from ledgerlake.tables.publish import MainMoved
 from ledgerlake.tables.snapshots import Entry
 from ledgerlake.tables.sql import identifier, literal
@@ -84,9 +85,11 @@ def build(context: Context, request: ReprocessRequest, tell: Tell = lambda _: No
 
 def apply(context: Context, request: ReprocessRequest, tell: Tell = lambda _: None) -> ReprocessReport:
     """Build and publish under one lock, for topics that never stand still between the two. Raises as both do."""
+    started = datetime.now(UTC)
     with _lock(context, request) as lock:
         built = build(context, request, tell)
         done = _publish(context, request, lock, tell)
+    _record(context, request, started)
     return built.model_copy(update={"published": done})
 
 
@@ -95,9 +98,11 @@ def publish(context: Context, request: ReprocessRequest, tell: Tell = lambda _: 
 
     Raises LockHeld, UnknownReprocess, and MainMoved when the topic went on since: it has to be built again.
     """
+    started = datetime.now(UTC)
     with _lock(context, request) as lock:
         done = _publish(context, request, lock, tell)
         failpoints.hit("reprocess.before_unlock", request.topic)
+    _record(context, request, started)
     return ReprocessReport(topic=request.topic, id=request.id, action=request.action, published=done)
 
 
@@ -212,6 +217,27 @@ def _follow(context: Context, request: ReprocessRequest, entry: Entry) -> None:
         cycle_id=context.cycle_id,
     )
     checkpoints.put(done, checkpoints.get(request.topic, "curate"))
+
+
+def _record(context: Context, request: ReprocessRequest, started: datetime) -> None:
+    """Write the history's row: rows_in are the rows judged anew, rows_standardized those that are new there."""
+    standardized, curated = (_entry(context, request, layer) for layer in LAYERS)
+    outcome = Outcome(
+        cycle_id=context.cycle_id,
+        topic_name=request.topic,
+        stage="reprocess",
+        outcome=Result.REPROCESSED,
+        batch_id=batch_id(request),
+        rows_in=curated.rows("in") if curated else None,
+        rows_standardized=standardized.rows("standardized") if standardized else None,
+        rows_curated=curated.rows("curated") if curated else None,
+        rows_superseded=curated.rows("superseded") if curated else None,
+        rows_error=curated.rows("error") if curated else None,
+        rows_warned=curated.rows("warned") if curated else None,
+        started_at=started,
+        ended_at=datetime.now(UTC),
+    )
+    history.record(context.lake, [outcome])
 
 
 def _clean(context: Context, request: ReprocessRequest) -> None:
