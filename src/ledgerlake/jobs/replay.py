@@ -15,7 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ledgerlake import failpoints
 from ledgerlake.errors import TerminalError
-from ledgerlake.jobs.commit import Ledger, commit, require_conserved, require_counts
+from ledgerlake.jobs.commit import Ledger, commit, require_conserved, require_counts, require_ours
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.curate import Batch, parts_of, write_current
 from ledgerlake.jobs.entry import Tell, serve
@@ -242,6 +242,7 @@ def _process(batch: Batch, selection: Selection, lock: Lock, tell: Tell) -> Repl
     try:
         if found.resolved:
             tell(f"taking in {found.resolved:,} records")
+            require_ours(_target(batch), lock)
             _mark(found)
             _commit(found, lock)
         return _report(found, dry_run=False)
