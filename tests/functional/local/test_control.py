@@ -42,6 +42,7 @@ def test_up_twice_is_one_emulator_and_down_leaves_no_process(settings):
         Runtime="python3.11",
         Role=role,
         Handler="fn.handle",
+        Timeout=60,
         Code={"ZipFile": package(fn="def handle(event, context):\n    return event")},
     )
     cloud.client("lambda").invoke(FunctionName="fn", Payload=b"{}")
@@ -77,18 +78,25 @@ def test_two_starts_at_once_make_one_emulator(settings):
     assert len({line.split(" at ")[1] for line in said}) == 1
 
 
+def emulators(settings):
+    """The processes that are an emulator of this folder, or were started by one."""
+    here = f"LEDGERLAKE_LOCAL_DIR={settings.directory.resolve()}".encode()
+    found = ((pid, environment.split(b"\0")) for pid, environment in processes._environments())
+    return [pid for pid, env in found if here in env and any(v.startswith(processes.MARK.encode()) for v in env)]
+
+
+# Where the signal meets the start is up to the machine; what is asserted holds wherever that is.
 @pytest.mark.parametrize("seconds", [0.3, 0.8, 1.6])
-def test_an_interrupted_start_leaves_nothing_and_the_next_one_works(settings, seconds):
+def test_an_interrupted_start_leaves_nothing_or_all_of_it_and_the_next_one_works(settings, seconds):
     starting = run(settings, "up")
     time.sleep(seconds)
     starting.send_signal(signal.SIGINT)
     starting.communicate()
     left = Instance.read(Home(settings.directory))
-    if starting.returncode == 130:
-        assert left is None
-        assert not Home(settings.directory).is_held()
-    # Not told by the exit code: a signal that arrives after the start was done still ends the interpreter by it.
-    assert control.up(settings).started == (left is None)
+    until(lambda: emulators(settings) == ([left.pid] if left else []))
+    found = control.up(settings)
+    assert found.started == (left is None)
+    assert left in (None, found.instance)
 
 
 def test_env_is_what_a_shell_needs_to_speak_to_it(settings, tmp_path: Path):
@@ -165,7 +173,7 @@ def test_a_killed_emulator_takes_its_jobs_with_it(settings):
     cloud.client("glue").start_job_run(JobName="sleeping")
     until(lambda: len(processes.marked(instance.id)) == 3)  # the emulator, the job and the job's child
     os.kill(instance.pid, signal.SIGKILL)
-    until(lambda: not processes.marked(instance.id), seconds=5)
+    until(lambda: not processes.marked(instance.id))
 
 
 def test_a_start_whose_starter_was_killed_is_found_by_the_next(settings):

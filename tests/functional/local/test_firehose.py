@@ -80,6 +80,7 @@ def stream(cloud, lake):
         Runtime="python3.11",
         Role=cloud.role("transformer", service="lambda.amazonaws.com"),
         Handler="fn.handle",
+        Timeout=60,
         Code={"ZipFile": package(fn=TRANSFORM)},
     )["FunctionArn"]
     parameters = [

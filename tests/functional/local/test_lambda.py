@@ -38,6 +38,7 @@ def deploy(cloud):
             Runtime=runtime,
             Role=role,
             Handler="fn.handle",
+            Timeout=60,
             Code={"ZipFile": package(fn=text)},
             Environment={"Variables": {"SETTING": name}},
         )

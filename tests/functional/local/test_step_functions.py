@@ -23,6 +23,7 @@ def run(cloud):
         Runtime="python3.11",
         Role=cloud.role("twice", service="lambda.amazonaws.com"),
         Handler="fn.handle",
+        Timeout=60,
         Code={"ZipFile": package(fn=FUNCTION)},
     )["FunctionArn"]
     topic = cloud.client("sns").create_topic(Name="alerts")["TopicArn"]
