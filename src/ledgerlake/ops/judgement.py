@@ -81,10 +81,11 @@ def _commit(copy: Found) -> Commit | None:
 def _role(evidence: Evidence, copy: Found, counted: Sequence[Found]) -> str:
     if any(copy is one for one in counted):
         return "counted"
-    commit = _commit(copy)
-    # Compaction moves old rows into new snapshots: then what was done before tells whether a row still waits.
-    waits = commit is not None and evidence.commits.waits_in_raw(commit.snapshot_id) and not commit.compaction
-    return "waiting" if waits or not _ended(evidence) else "duplicate"
+    commit, ended = _commit(copy), bool(_ended(evidence))
+    # Compaction moves old rows into new snapshots: then what became of the message tells whether a row still waits.
+    if commit and evidence.commits.waits_in_raw(commit.snapshot_id) and not (commit.compaction and ended):
+        return "waiting"
+    return "duplicate" if ended else "lost"
 
 
 def _ended(evidence: Evidence) -> list[Row]:

@@ -134,7 +134,7 @@ def _shown(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
 
 
 def _style(step: Step) -> str:
-    if "error" in step.event or step.place.endswith("_errors"):
+    if "error" in step.event or step.place.endswith("_errors") or step.facts.get("copy") == "lost":
         return "red"
     return "yellow" if step.facts.get("copy") in ("duplicate", "waiting") else "green"
 

@@ -211,7 +211,9 @@ def test_a_lost_message_is_unknown_and_says_what_is_wrong(tables):
     assert {one: trace(tables.lake, STATE, one)[0].ending.state for one in "ab"} == dict.fromkeys(
         "ab", Terminal.UNKNOWN
     )
-    assert "stands nowhere" in trace(tables.lake, STATE, "b")[0].ending.why
+    (lost,) = trace(tables.lake, STATE, "b")
+    assert "stands nowhere" in lost.ending.why
+    assert lost.steps[0].facts["copy"] == "lost"
 
 
 def test_an_unknown_topic_is_refused(tables):
@@ -335,6 +337,17 @@ def failed(message_id, name):
         "batch_id": name,
         "failed_at": TIME,
     }
+
+
+def test_a_failed_record_whose_edited_form_is_on_its_way_is_still_open_and_names_it(tables):
+    tables.land(row("bad"), row("other"))
+    name = tables.standardize(row("bad"), row("other"))
+    tables.curate(row("other"), bad=[failed("bad", name) | {"replaced_by": "good"}])
+    (found,) = trace(tables.lake, STATE, "bad")
+    assert (found.ending.state, found.ending.replaced_by) == (Terminal.RULE_ERROR, "good")
+    assert commands(found.ending.remedy) == [["trace", "good"]]
+    (edited,) = trace(tables.lake, STATE, "good")
+    assert (edited.ending.state, edited.replaces) == (Terminal.IN_FLIGHT, ["bad"])
 
 
 def commands(remedy):
