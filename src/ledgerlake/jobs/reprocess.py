@@ -28,6 +28,7 @@ from ledgerlake.tables import history, snapshots
 from ledgerlake.tables.branches import Branch
 from ledgerlake.tables.definitions import Layer
 from ledgerlake.tables.history import Outcome, Result
+from ledgerlake.tables.lake import CATALOG
 from ledgerlake.tables.publish import MainMoved
 from ledgerlake.tables.snapshots import Entry
 from ledgerlake.tables.sql import identifier, literal
@@ -249,7 +250,7 @@ def _clean(context: Context, request: ReprocessRequest) -> None:
         if own:
             name = ".".join(branch.table.name())
             context.spark.sql(
-                f"CALL {identifier('lake')}.system.expire_snapshots(table => {literal(name)}, "
+                f"CALL {identifier(CATALOG)}.system.expire_snapshots(table => {literal(name)}, "
                 # Without a time the procedure also expires what is older than five days.
                 "older_than => TIMESTAMP '1970-01-01 00:00:00', "
                 f"snapshot_ids => array({', '.join(map(str, own))}))"
