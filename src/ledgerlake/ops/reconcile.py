@@ -4,8 +4,9 @@ Its cost is that of the window's files, whatever else the tables hold; a topic t
 """
 
 import math
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 READERS = 8
+# What takes several commits, such as publishing a rebuilt table with its failures, is over by then.
+PAUSE_SECONDS = 10.0
 # So many rows are compared at a time: a larger window is looked at in parts, for memory does not grow with it.
 ROWS_AT_ONCE = 250_000
 
@@ -59,7 +62,7 @@ class Reconciler:
         failures = {name: self.lake.find("raw", name) for name in (FIREHOSE_ERRORS, DLQ_ERRORS)}
 
         def of(topic: str) -> list[Checked]:
-            return self._check(topic, window, took.get(topic, []), failures, in_flight_since)
+            return _settled(lambda: self._check(topic, window, took.get(topic, []), failures, in_flight_since))
 
         with ThreadPoolExecutor(READERS) as pool:
             return [checked for of_topic in pool.map(of, chosen) for checked in of_topic]
@@ -113,6 +116,15 @@ def reconcile(
     ledger.record(reconciler.lake, run_id, checks, now)
     variance.publish(cloudwatch, reconciler.lake.settings.prefix, checks)
     return checks
+
+
+def _settled(look: Callable[[], list[Checked]]) -> list[Checked]:
+    """What a second look finds where the first one found a variance: a commit may have come between its tables."""
+    found = look()
+    if all(checked.balanced for checked in found):
+        return found
+    time.sleep(PAUSE_SECONDS)
+    return look()
 
 
 def _rows(raw: Table | None, window: Window) -> int:

@@ -47,6 +47,11 @@ def land(lake):
     return rows
 
 
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch):
+    monkeypatch.setattr(reconcile, "PAUSE_SECONDS", 0)
+
+
 @pytest.fixture
 def run(lake, ops_bucket, context, monkeypatch):
     monkeypatch.setattr(reconcile_window, "lake", lambda: lake)
@@ -112,6 +117,14 @@ def test_what_was_accepted_a_moment_ago_is_in_flight(run, accept, log):
     accept("m1", at=datetime.now(UTC))
     assert run() == {"checked": 1, "variances": 0}
     assert '"in_flight": 1' in log()["events", ARRIVAL]["details"]
+
+
+def test_a_variance_that_a_second_look_does_not_find_is_none(lake, ops_bucket, accept, land, monkeypatch):
+    accept("m1", "m2")
+    land("m1")
+    monkeypatch.setattr(reconcile.time, "sleep", lambda _: land("m2"))  # its commit came while the first look went on
+    reconciler = Reconciler.of(lake, clients.s3())
+    assert all(found.balanced for found in reconciler.check(Window(LATELY, NOW)))
 
 
 def test_where_nothing_came_there_is_nothing_to_tell(run, land, log):
