@@ -104,7 +104,8 @@ resource "aws_glue_security_configuration" "this" {
 resource "aws_iam_role" "job" {
   for_each = local.jobs
 
-  name        = "${var.name}-${each.key}"
+  # A function's role is called like the function, and a job may have the name of one: reconcile is both.
+  name        = "${var.name}-${each.key}-job"
   description = "What the job ${var.name}-${each.key} may do, and nothing else."
 
   assume_role_policy = jsonencode({

@@ -135,6 +135,11 @@ run "jobs_run_glue_5_1_with_iceberg_and_the_wheel" {
   }
 
   assert {
+    condition     = length(setintersection([for role in aws_iam_role.job : role.name], [for step in module.step : step.name])) == 0
+    error_message = "A job's role must not have the name of a function's: reconcile is both a job and a function."
+  }
+
+  assert {
     condition = alltrue([
       for stage, job in aws_glue_job.this :
       job.glue_version == "5.1"
