@@ -72,7 +72,10 @@ class LayerReport(_Document):
 
 
 class ReprocessReport(_Document):
-    """What a reprocess found, and which tables it has published or given up."""
+    """What a reprocess found, and which tables it has published.
+
+    `outdated`: a table went on while it was compared, so that the numbers mix two states and nothing can be published.
+    """
 
     topic: str
     id: str
@@ -82,6 +85,7 @@ class ReprocessReport(_Document):
     until: datetime | None = None
     layers: tuple[LayerReport, ...] = ()
     published: tuple[RebuiltLayer, ...] = ()
+    outdated: bool = False
 
     @property
     def same(self) -> bool:

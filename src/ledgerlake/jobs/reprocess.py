@@ -81,6 +81,7 @@ def build(context: Context, request: ReprocessRequest, tell: Tell = lambda _: No
         since=request.since,
         until=request.until,
         layers=tuple(found),
+        outdated=any(not branch.fits for layer in LAYERS if (branch := _branch(context, request, layer))),
     )
 
 

@@ -69,6 +69,9 @@ def _next(found: ReprocessReport) -> RenderableType:
         before = f"their state before stays reachable for 90 days under the tag before-{found.id}"
         return Text(f"published {', '.join(found.published)} of {found.topic}; {before}", style="green")
     command = f"ledgerlake reprocess {found.topic}"
+    if found.outdated:
+        again = f"  {command} --discard {found.id}\n  {command}    (with --apply no cycle can come in between)"
+        return Text(f"{found.topic} went on while it was compared; discard this and build it again:\n{again}", "yellow")
     if found.same:
         return Text(f"nothing would change; take the branches away with: {command} --discard {found.id}")
     ends = f"  publish it: {command} --publish {found.id}\n  or not:     {command} --discard {found.id}"

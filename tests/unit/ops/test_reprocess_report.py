@@ -36,6 +36,12 @@ def test_a_table_that_would_not_change_is_not_offered_for_publishing() -> None:
     assert "--publish" not in told
 
 
+def test_a_comparison_that_a_cycle_overtook_says_so() -> None:
+    told = text(report(ReprocessReport(topic="orders", id="r1", action="build", layers=(CURATED,), outdated=True)))
+    assert "went on while it was compared" in told
+    assert "--publish" not in told
+
+
 def test_what_is_published_and_what_is_discarded_is_said() -> None:
     published = ReprocessReport(topic="orders", id="r1", action="publish", published=("standardized", "curated"))
     assert "published standardized, curated of orders" in text(report(published))
