@@ -4,6 +4,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -16,7 +17,7 @@ from ledgerlake.local.jars import ICEBERG, jars
 from ledgerlake.local.java import java_home
 from ledgerlake.settings import LocalSettings
 from ledgerlake.state.store import State
-from ledgerlake.tables.lake import Lake
+from ledgerlake.tables.lake import CATALOG, Lake
 
 REGION = "eu-west-1"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": REGION}
@@ -44,7 +45,12 @@ def spark(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     scratch = tmp_path_factory.mktemp("spark")
     confs = configuration(glue_catalog(settings("any", REGION, endpoint))) | {
         "spark.jars": ",".join(map(str, jars(ICEBERG, local))),
+        f"spark.sql.catalog.{CATALOG}.io-impl": "org.apache.iceberg.io.ResolvingFileIO",  # S3, or this machine's disk
         "spark.sql.shuffle.partitions": "2",
+        # Of few rows a plan is made sooner than improved, and interpreted sooner than compiled.
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -87,11 +93,24 @@ def shared_lakehouse(spark: SparkSession, endpoint: str) -> Lakehouse:
     return house
 
 
-def build(endpoint: str, **changes: object) -> Lakehouse:
-    """Make the tables and the state of an environment that no other test has."""
+@pytest.fixture(scope="module")
+def lakehouse_on_disk(spark: SparkSession, endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
+    """One lakehouse for a file with many small jobs; its tables' files lie on disk, which spares S3's requests."""
+    house = build(endpoint, tmp_path_factory.mktemp("lake").as_uri())
+    house.spark = spark
+    return house
+
+
+def build(endpoint: str, root: str | None = None, **changes: object) -> Lakehouse:
+    """Make the tables and the state of an environment that no other test has; `root` is where the files lie if not in
+    S3.
+    """
     chosen = settings(f"t{uuid.uuid4().hex[:8]}", REGION, endpoint).model_copy(update=changes)
     dynamodb = boto3.resource("dynamodb", region_name=REGION, endpoint_url=endpoint)
     s3 = boto3.client("s3", region_name=REGION, endpoint_url=endpoint)
-    house = Lakehouse(Lake.connect(chosen), State.connect(chosen, dynamodb, s3), None)
+    lake = Lake.connect(chosen)
+    if root:
+        lake = replace(lake, roots={layer: f"{root}/{layer}" for layer in lake.roots})
+    house = Lakehouse(lake, State.connect(chosen, dynamodb, s3), None)
     house.set_up(dynamodb)
     return house

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from conservation.machine import Conservation
 from conservation.pipeline import Pipeline
 from hypothesis import HealthCheck, Phase, settings
@@ -22,8 +23,9 @@ SEQUENCES = settings(
 )
 
 
-def test_every_message_ends_where_the_model_says_whatever_happens_to_it(shared_lakehouse: Lakehouse) -> None:
+@pytest.mark.timeout(3600)
+def test_every_message_ends_where_the_model_says_whatever_happens_to_it(lakehouse_on_disk: Lakehouse) -> None:
     numbers = itertools.count(1)
     run_state_machine_as_test(
-        lambda: Conservation(Pipeline(shared_lakehouse, f"topic{next(numbers)}")), settings=SEQUENCES
+        lambda: Conservation(Pipeline(lakehouse_on_disk, f"topic{next(numbers)}")), settings=SEQUENCES
     )

@@ -99,19 +99,25 @@ class Conservation(RuleBasedStateMachine):
     def deliver_and_die_before_the_queue_hears_of_it(self) -> None:
         self._deliver(acknowledged=False)
 
-    @precondition(lambda self: self.model.waits)
+    @precondition(lambda self: self.model.waits or self.model.queue)
     @rule()
     def cycle(self) -> None:
         self._deliver()
         self._cycle()
 
-    @precondition(lambda self: self.model.waits)
-    @rule(stage=st.sampled_from(("standardize", "curate")), point=st.sampled_from(STAGE_POINTS))
-    def cycle_that_dies(self, stage: str, point: str) -> None:
+    @precondition(lambda self: self.model.waits or self.model.queue)
+    @rule(point=st.sampled_from(STAGE_POINTS))
+    def cycle_that_dies_standardizing(self, point: str) -> None:
         self._deliver()
-        self._cycle(stage, point)
+        self._cycle("standardize", point)
 
-    @precondition(lambda self: self.model.waits)
+    @precondition(lambda self: self.model.waits or self.model.queue)
+    @rule(point=st.sampled_from(STAGE_POINTS))
+    def cycle_that_dies_curating(self, point: str) -> None:
+        self._deliver()
+        self._cycle("curate", point)
+
+    @precondition(lambda self: self.model.waits or self.model.queue)
     @rule()
     def cycle_that_dies_planning(self) -> None:
         self._deliver()

@@ -1,7 +1,7 @@
 """One topic of the real lakehouse, driven in this process; any step of it may die, as a killed process does."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 from conservation.model import Contract, Message
 from lakehouse import START, Lakehouse
-from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.sqs.models import sqs_backends
 
 from ledgerlake import failpoints
 from ledgerlake.jobs.replay import replay
@@ -19,7 +19,7 @@ from ledgerlake.jobs.selection import Selection
 from ledgerlake.ops import forward, steps
 from ledgerlake.ops.dead_letters import DeadLetters
 from ledgerlake.ops.drain import drain
-from ledgerlake.ops.enqueue import QueueSender
+from ledgerlake.ops.enqueue import MAX_BATCH_BYTES, Letter, Queue, QueueSender, batches
 from ledgerlake.ops.publish import Pending, Publisher
 from ledgerlake.ops.redrive import Pace, redrive
 from ledgerlake.ops.redrive import Selection as Undelivered
@@ -30,7 +30,8 @@ from ledgerlake.tables.ensure import ensure_topic
 from ledgerlake.tables.lake import staging
 
 STREAM = "raw"
-MINUTE_OF_A_RUN = 60_000
+DRAIN_MS = 60_000
+AT_ONCE = 1_000_000
 
 
 class Firehose:
@@ -55,6 +56,7 @@ class Pipeline:
         self.queue, self.dead_letters = (
             self.sqs.create_queue(QueueName=self.prefix + topic + suffix)["QueueUrl"] for suffix in ("", "-dlq")
         )
+        self.queues = QueueSender(self.sqs, self.prefix)
         self.firehose = Firehose()
         self.arrived = self.steps = self.replays = 0
         ensure_topic(house.lake, topic)
@@ -90,20 +92,20 @@ class Pipeline:
         assert published.status in ("active", "unchanged"), published
 
     def send(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            self._put(self.queue, body(message), source=source(message))
+        self._send(self.queue, map(letter, messages))
 
     def send_broken(self, message_id: str) -> None:
         """Send an envelope that has an id but no readable time."""
-        self._put(self.queue, json.dumps({"message_id": message_id, "publish_time": "noon", "json_payload": "{}"}))
+        broken = {"message_id": message_id, "publish_time": "noon", "json_payload": "{}"}
+        self._send(self.queue, [Letter(json.dumps(broken), {})])
 
     def give_up(self, message: Message) -> None:
         """Have SQS move a message to the dead-letter queue, as it does once its receives have failed too often."""
-        self._put(self.dead_letters, body(message), source=source(message))
+        self._send(self.dead_letters, [letter(message)])
 
-    def _put(self, url: str, text: str, **attributes: str) -> None:
-        given = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
-        self.sqs.send_message(QueueUrl=url, MessageBody=text, MessageAttributes=given)
+    def _send(self, url: str, letters: Iterable[Letter]) -> None:
+        for batch in batches(letters):
+            self.queues.send(Queue(url, MAX_BATCH_BYTES), batch)
 
     def deliver(self, *, acknowledged: bool = True) -> None:
         """Forward what is queued, each message at a moment of its own, and flush the stream to RAW."""
@@ -115,11 +117,18 @@ class Pipeline:
             result = forward.forward([message], now, self.firehose, STREAM, letters)  # type: ignore[arg-type]
             assert not result.retry
             self.arrived += result.delivered
-            if acknowledged:
-                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=one["ReceiptHandle"])
         append.append(self.house.lake.load("raw", staging(self.topic)), self.firehose.held)
         self.firehose.held = []
-        self._let_time_pass()
+        if acknowledged:
+            self._delete(received)
+        else:
+            self._let_time_pass()
+
+    def _delete(self, received: Sequence[dict[str, Any]]) -> None:
+        for start in range(0, len(received), 10):
+            chosen = enumerate(received[start : start + 10])
+            entries = [{"Id": str(number), "ReceiptHandle": one["ReceiptHandle"]} for number, one in chosen]
+            self.sqs.delete_message_batch(QueueUrl=self.queue, Entries=entries)  # type: ignore[arg-type]
 
     def _received(self) -> list[dict[str, Any]]:
         received: list[dict[str, Any]] = []
@@ -131,7 +140,7 @@ class Pipeline:
 
     def _let_time_pass(self) -> None:
         """Make messages visible again that were received and not deleted."""
-        backend = get_backend("sqs")[DEFAULT_ACCOUNT_ID][self.house.lake.settings.region]
+        backend = sqs_backends[DEFAULT_ACCOUNT_ID][self.house.lake.settings.region]
         for url in (self.queue, self.dead_letters):
             for message in backend.queues[url.rpartition("/")[2]]._messages:
                 message.visible_at = 0
@@ -139,16 +148,17 @@ class Pipeline:
     def drain(self, die_at: str | None = None) -> bool:
         def step() -> None:
             table = self.house.lake.load("raw", DLQ_ERRORS)
-            drain(self.sqs, self.prefix, lambda: table, lambda: MINUTE_OF_A_RUN)
+            drain(self.sqs, self.prefix, lambda: table, lambda: DRAIN_MS)
 
         died = self.dying(die_at, step)
-        self._let_time_pass()
+        if died:
+            self._let_time_pass()
         return died
 
     def redrive(self, die_at: str | None = None) -> bool:
         self.steps += 1
-        queues, chosen = QueueSender(self.sqs, self.prefix), Undelivered(topics=(self.topic,))
-        return self.dying(die_at, lambda: redrive(self.house.lake, queues, chosen, f"r{self.steps}", Pace(1_000_000)))
+        redrive_id, chosen = f"r{self.steps}", Undelivered(topics=(self.topic,))
+        return self.dying(die_at, lambda: redrive(self.house.lake, self.queues, chosen, redrive_id, Pace(AT_ONCE)))
 
     # From RAW on.
 
@@ -194,20 +204,14 @@ class Pipeline:
         return self.dying(die_at, lambda: replay(context, self.topic, Selection(), request_id))
 
 
-def body(message: Message) -> str:
-    published = START + timedelta(minutes=message.minute)
-    return json.dumps(
-        {
-            "message_id": message.message_id,
-            "publish_time": published.isoformat(),
-            "json_payload": message.payload,
-        }
-    )
-
-
-def source(message: Message) -> str:
-    """Where the message says that it comes from; in this order the messages on a queue are taken."""
-    return f"producer#{message.number:04}"
+def letter(message: Message) -> Letter:
+    """The message as its producer sends it; in the order of `source` what is queued is taken."""
+    envelope = {
+        "message_id": message.message_id,
+        "publish_time": (START + timedelta(minutes=message.minute)).isoformat(),
+        "json_payload": message.payload,
+    }
+    return Letter(json.dumps(envelope), {"source": f"producer#{message.number:04}"})
 
 
 def _source(received: dict[str, Any]) -> str:
