@@ -97,10 +97,9 @@ class Result:
         return self.reckoning.balanced and all(checked.balanced for checked in self.formulas)
 
 
-def messages(run: str, least: int, seed_number: int) -> list[Message]:
-    """At least so many messages; the same run and seed give the same."""
+def messages(run: str, least: int, seed_number: int, start: datetime) -> list[Message]:
+    """At least so many messages of two days; the same arguments give the same."""
     sent: list[Message] = []
-    start = (datetime.now(UTC) - timedelta(days=2)).replace(hour=0, minute=0, second=0, microsecond=0)
     while len(sent) < least:
         number = len(sent)
         sent += story(f"{run}-{number:06d}", ORDERS, start, seed=seed_number + number).messages
@@ -114,7 +113,8 @@ def run(environment: Environment, least: int, seed_number: int, say: Say) -> Res
     began, now = time.monotonic(), datetime.now(UTC)
     rng = random.Random(seed_number)  # noqa: S311 - a choice that can be repeated
     chaos = Chaos(environment, f"chaos-{now:%m%d%H%M%S}", say, rng)
-    sent = messages(chaos.run, least, seed_number)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    sent = messages(chaos.run, least, seed_number, midnight - timedelta(days=2))
     chaos.publish_contract()
     with Saboteur.at_work(environment) as saboteur, chaos.impatient_queue():
         chaos.fail(saboteur, sent)

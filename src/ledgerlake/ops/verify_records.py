@@ -225,9 +225,14 @@ def dropped_file(environment: Environment, say: Say) -> Iterator[Check]:
 
 
 def idempotency(environment: Environment, say: Say) -> Iterator[Check]:
-    """The same message three times and the same object twice make one row each."""
+    """The same message three times, the same object twice and the same scheduled time twice: each counts once."""
     probe = Probe(environment, say)
     probe.publish_contract()
+    started = _start_twice(probe)
+    yield check(
+        "a scheduled time that is delivered twice starts one cycle",
+        [] if len(started) == 1 else [f"it started {', '.join(sorted(started))}"],
+    )
     told = story(probe.run, orders=0, start=_recently())
     message = next(m for m in told.messages if m.kind == "plain")
     lines = [_line(probe.run, "twice")]
@@ -246,6 +251,25 @@ def idempotency(environment: Environment, say: Say) -> Iterator[Check]:
         "an object that is announced twice is ingested once",
         [] if len(again) == len(lines) else [f"RAW has {len(again)} rows of {len(lines)} lines"],
     )
+
+
+def _start_twice(probe: Probe) -> set[str]:
+    """Call start_cycle twice for this second, as the scheduler may, and wait for the end; returns what it started."""
+    environment = probe.environment
+    event = {
+        "state_machine_arn": environment.outputs.state_machine_arn,
+        "scheduled_time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    probe.say("starting the cycle of one scheduled time twice")
+    started = set()
+    for _ in range(2):
+        answer = environment.functions.invoke(
+            FunctionName=environment.function("start_cycle"), Payload=json.dumps(event).encode()
+        )
+        started.add(str(json.loads(answer["Payload"].read()).get("execution_arn")))
+    for arn in started:
+        cycles.wait(environment.state_machines, arn)
+    return started
 
 
 def _announce_again(environment: Environment, source: str) -> None:
