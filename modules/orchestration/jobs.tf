@@ -201,7 +201,7 @@ resource "aws_iam_role_policy" "job" {
           Effect    = "Allow"
           Action    = ["cloudwatch:PutMetricData"]
           Resource  = "*" # CloudWatch knows no resource here; the condition narrows it
-          Condition = { StringEquals = { "cloudwatch:namespace" = "Glue" } }
+          Condition = { StringEquals = { "cloudwatch:namespace" = each.key == "reconcile" ? ["Glue", "ledgerlake"] : ["Glue"] } }
         },
       ],
       local.use_the_key,

@@ -184,10 +184,10 @@ run "a_job_writes_only_its_own_layers" {
     condition = alltrue(flatten([
       for policy in aws_iam_role_policy.job : [
         for s in jsondecode(policy.policy).Statement :
-        !contains(flatten([s.Resource]), "*") || try(s.Condition.StringEquals["cloudwatch:namespace"], "") == "Glue"
+        !contains(flatten([s.Resource]), "*") || try(length(setsubtract(s.Condition.StringEquals["cloudwatch:namespace"], ["Glue", "ledgerlake"])) == 0, false)
       ]
     ]))
-    error_message = "A job's role names its resources; only metrics have none, and are bound to Glue's namespace."
+    error_message = "A job's role names its resources; only metrics have none, and are bound to Glue's namespace and ours."
   }
 }
 
@@ -332,6 +332,16 @@ run "a_reconciliation_writes_nothing_but_the_books" {
   assert {
     condition     = toset(local.jobs.reconcile.writes) == toset(["ops"])
     error_message = "The full reconciliation reads the layers and writes to ops only."
+  }
+
+  assert {
+    condition = alltrue([
+      for job, policy in aws_iam_role_policy.job : alltrue([
+        for s in jsondecode(policy.policy).Statement : contains(s.Condition.StringEquals["cloudwatch:namespace"], "ledgerlake") == (job == "reconcile")
+        if s.Sid == "WriteMetrics"
+      ])
+    ])
+    error_message = "Of the jobs only the reconciliation tells how much is missing."
   }
 
   assert {

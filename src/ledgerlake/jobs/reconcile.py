@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import boto3
 from pydantic import BaseModel, ConfigDict
 from pyiceberg.table import Table
 from pyspark.sql import Column, DataFrame
@@ -19,7 +20,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from ledgerlake.jobs.arrival import Arrived, arrivals, lost
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.entry import Tell, serve
-from ledgerlake.ops import ledger
+from ledgerlake.ops import ledger, variance
 from ledgerlake.ops.ledger import ARRIVAL, CURATE, STANDARDIZE, batches_after
 from ledgerlake.ops.window import Committed
 from ledgerlake.state.requests import Document
@@ -64,6 +65,11 @@ class Total:
         """Ids that stand more often than they came."""
         return self.found.get("doubled", 0) + self.found.get("unknown", 0)
 
+    @property
+    def variance_percent(self) -> float:
+        """Both in percent of the left side."""
+        return 100.0 * (self.missing + self.doubled) / max(self.expected, 1)
+
     def row(self, run_id: str, checked_at: datetime) -> dict[str, Any]:
         """Return the total as a row of ops.reconciliation_log."""
         return {
@@ -77,7 +83,7 @@ class Total:
             "checked_at": checked_at,
             "missing": self.missing,
             "doubled": self.doubled,
-            "variance_percent": 100.0 * (self.missing + self.doubled) / max(self.expected, 1),
+            "variance_percent": self.variance_percent,
         }
 
 
@@ -124,6 +130,9 @@ def _serve(context: Context, document: Document, tell: Tell) -> Document:
     request = FullRequest.model_validate(document)
     now = datetime.now(UTC)
     totals = reconcile_all(context, f"{context.cycle_id}-{now:%Y%m%dt%H%M%S}", request.topics, now, tell)
+    settings = context.settings
+    cloudwatch = boto3.client("cloudwatch", region_name=settings.region, endpoint_url=settings.endpoint_url)
+    variance.publish(cloudwatch, settings.prefix, totals)
     wrong = [total for total in totals if total.missing or total.doubled]
     return {"checked": len(totals), "rows": [total.row(context.cycle_id, now) for total in totals], "wrong": len(wrong)}
 

@@ -6,9 +6,7 @@ would hide a small one that lost everything. A topic has its own metric only whi
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
-
-from ledgerlake.ops.window import Checked
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -20,7 +18,19 @@ METRIC: Final = "VariancePercent"
 MOST = 1000
 
 
-def publish(cloudwatch: "CloudWatchClient", environment: str, checks: Iterable[Checked]) -> None:
+class Varying(Protocol):
+    """A topic's formula after a look at it."""
+
+    @property
+    def topic(self) -> str:
+        """The topic."""
+
+    @property
+    def variance_percent(self) -> float:
+        """Missing and doubled ids in percent of the left side."""
+
+
+def publish(cloudwatch: "CloudWatchClient", environment: str, checks: Iterable[Varying]) -> None:
     """Publish the variance of the environment and of each topic that varies; of nothing checked, nothing."""
     worst: dict[str, float] = defaultdict(float)
     for checked in checks:
