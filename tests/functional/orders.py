@@ -8,7 +8,7 @@ from typing import Any
 from lakehouse import Lakehouse, message
 from pyiceberg.expressions import EqualTo
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot, ancestors_of
+from pyiceberg.table.snapshots import Operation, Snapshot, ancestors_of
 
 from ledgerlake.tables import snapshots
 from ledgerlake.tables.lake import staging
@@ -118,9 +118,15 @@ def _history(table: Table) -> list[Snapshot]:
 
 
 def _numbered(name: str, table: Table) -> dict[str, str]:
-    """The batches' snapshots by their number; maintenance's do not count."""
-    batches = [one for one in _history(table) if name == "raw" or snapshots.Entry.of(one)]
-    return {str(one.snapshot_id): f"{name}-{number}" for number, one in enumerate(batches, 1)}
+    """Snapshots by the number of their batch; one that maintenance made holds the rows of the batch before it."""
+    names, number = {}, 0
+    for snapshot in _history(table):
+        if name == "raw":
+            number += snapshot.summary is not None and snapshot.summary.operation is Operation.APPEND
+        else:
+            number += snapshots.Entry.of(snapshot) is not None
+        names[str(snapshot.snapshot_id)] = f"{name}-{number}"
+    return names
 
 
 def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
