@@ -58,3 +58,15 @@ def test_a_run_that_never_hears_of_its_commit_fails_and_the_next_one_finds_it(
     finish(lakehouse)
 
     assert orders.told(lakehouse, TOPIC) == uninterrupted([STORY])
+
+
+def test_an_append_whose_answer_is_lost_is_made_once(bare: Lakehouse, server: Aws) -> None:
+    bare.land(TOPIC, *orders.FIRST)
+
+    def lose(_table: str) -> None:
+        raise ConnectionError
+
+    with server.commits(after=lose):
+        bare.land(TOPIC, *orders.SECOND)
+
+    assert len(bare.lake.load("raw", f"{TOPIC}_staging").scan().to_arrow()) == len(orders.FIRST) + len(orders.SECOND)
