@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.glue.models import glue_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
@@ -69,7 +69,7 @@ class Aws:
         name = request["TableInput"]["Name"]
         _strike(self._before, name, environ)
         with self._catalogue:
-            table = get_backend("glue")[DEFAULT_ACCOUNT_ID][self._region].get_table(request["DatabaseName"], name)
+            table = glue_backends[DEFAULT_ACCOUNT_ID][self._region].get_table(request["DatabaseName"], name)
             if request.get("VersionId") not in (None, table.as_dict()["VersionId"]):
                 return _moved(start)
             answer = list(self._moto(environ, start))
