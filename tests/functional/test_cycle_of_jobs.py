@@ -4,9 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from cycles import cycle
 from lakehouse import Lakehouse, message
 
-from ledgerlake.jobs.run import RunFailed, run
 from ledgerlake.ops import ledger, steps
 from ledgerlake.ops.steps import Reconciled
 from ledgerlake.tables.lake import staging
@@ -16,24 +16,6 @@ ORDERS: dict[str, Any] = {
     "envelope_columns": [{"name": "idempotency_key", "type": "string", "source": "id"}],
     "payload_columns": [{"name": "amount", "type": "decimal(12,2)", "source": "amount", "cde": True}],
 }
-
-
-def work(house: Lakehouse, cycle_id: str, runs: steps.Runs) -> list[dict[str, Any]]:
-    """Do what the state machine's Map does: start each run, keep the error of one that fails."""
-    ended = []
-    for one in runs:
-        try:
-            run(house.context(cycle_id), house.state.cycles.get_request(one["request"]))
-            ended.append(one)
-        except RunFailed as failed:
-            ended.append(one | {"error": {"Error": "States.TaskFailed", "Cause": str(failed)}})
-    return ended
-
-
-def cycle(house: Lakehouse, cycle_id: str) -> Reconciled:
-    _, runs = steps.begin(house.lake, house.state, cycle_id, None)
-    _, runs = steps.go_on(house.lake, house.state, cycle_id, work(house, cycle_id, runs))
-    return steps.finish(house.lake, house.state, cycle_id, work(house, cycle_id, runs))
 
 
 def told(result: Reconciled) -> dict[str, tuple[int | None, int, bool | None]]:
