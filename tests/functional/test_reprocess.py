@@ -104,7 +104,7 @@ def test_what_went_wrong_is_put_right_from_raw_and_named(orders: Lakehouse) -> N
 
 def test_a_topic_that_went_on_is_not_overwritten_and_what_was_marked_is_taken_back(orders: Lakehouse) -> None:
     orders.publish(WIDER, version=2)
-    reprocess(orders, "build", "late", layers=["curated"])
+    reprocess(orders, "build", "late", curated_only=True)
     failpoints.arm("reprocess.after_errors_write=crash*1")
     with pytest.raises(Crashed):
         reprocess(orders, "publish", "late")
@@ -156,4 +156,4 @@ def test_where_nothing_was_processed_there_is_nothing_to_rebuild(lakehouse: Lake
     with pytest.raises(LedgerlakeError, match="not been standardized"):
         reprocess(lakehouse, "build", "early")
     with pytest.raises(LedgerlakeError, match="not been curated"):
-        reprocess(lakehouse, "build", "early", layers=["curated"])
+        reprocess(lakehouse, "build", "early", curated_only=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ledgerlake.commands.shared import JSON, Since, Until, environment_of, out, run_job
-from ledgerlake.jobs.comparison import Action, RebuiltLayer, ReprocessReport, ReprocessRequest
+from ledgerlake.jobs.comparison import Action, ReprocessReport, ReprocessRequest
 from ledgerlake.ops import job_runs, reprocess_report
 from ledgerlake.ops.reprocess import standings
 from ledgerlake.tables.lake import Lake
@@ -16,19 +16,13 @@ KIND = "reprocess"
 
 
 class Rebuilt(StrEnum):
-    """Which tables are rebuilt."""
+    """Which tables are rebuilt: what STANDARDIZED gets anew, CURATED has to follow."""
 
-    STANDARDIZED = "standardized"
     CURATED = "curated"
     BOTH = "both"
 
 
 Apply = Annotated[bool, typer.Option("--apply", help="Publish it too, with no cycle in between.")]
-LAYERS: dict[Rebuilt, tuple[RebuiltLayer, ...]] = {
-    Rebuilt.STANDARDIZED: ("standardized",),
-    Rebuilt.CURATED: ("curated",),
-    Rebuilt.BOTH: ("standardized", "curated"),
-}
 
 
 def reprocess(
@@ -58,7 +52,7 @@ def reprocess(
     elif discard is not None:
         _run(ctx, "discard", topic, discard, as_json)
     else:
-        _build(ctx, topic, LAYERS[layer], since, until, apply, as_json)
+        _build(ctx, topic, layer, since, until, apply, as_json)
 
 
 def replay_raw(
@@ -75,13 +69,13 @@ def replay_raw(
     """
     if since is None and until is None:
         raise typer.BadParameter("give --since, --until or both; for all of RAW: ledgerlake reprocess TOPIC")
-    _build(ctx, topic, LAYERS[Rebuilt.BOTH], since, until, apply, as_json)
+    _build(ctx, topic, Rebuilt.BOTH, since, until, apply, as_json)
 
 
 def _build(
     ctx: typer.Context,
     topic: str,
-    layers: tuple[RebuiltLayer, ...],
+    layer: Rebuilt,
     since: datetime | None,
     until: datetime | None,
     apply: bool,
@@ -91,7 +85,9 @@ def _build(
     if since and until and since >= until:
         raise typer.BadParameter("--since must lie before --until")
     action: Action = "apply" if apply else "build"
-    _run(ctx, action, topic, job_runs.new_id(), as_json, layers=layers, since=since, until=until)
+    _run(
+        ctx, action, topic, job_runs.new_id(), as_json, curated_only=layer is Rebuilt.CURATED, since=since, until=until
+    )
 
 
 def _run(ctx: typer.Context, action: Action, topic: str, reprocess_id: str, as_json: bool, **wanted: object) -> None:

@@ -16,14 +16,15 @@ class _Document(BaseModel):
 class ReprocessRequest(_Document):
     """What a run of the job `reprocess` has to do for the reprocess `id`.
 
-    build: rebuild `layers` on branches and compare; apply: that, and publish under the same lock; publish and discard
-    end a reprocess that was built. `since` (inclusive) and `until` bound the publish_time of what is rebuilt.
+    build: rebuild both tables, or CURATED alone, on branches and compare; apply: that, and publish under the same lock;
+    publish and discard end a reprocess that was built. `since` (inclusive) and `until` bound the publish_time of what
+    is rebuilt.
     """
 
     action: Action
     topic: str
     id: str
-    layers: tuple[RebuiltLayer, ...] = ("standardized", "curated")
+    curated_only: bool = False
     since: datetime | None = None
     until: datetime | None = None
 

@@ -1,6 +1,6 @@
 """Curate: all standardized batches that wait become current records, superseded ones and errors (design 4.3, 5)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -40,6 +40,10 @@ class RuleFailed(TerminalError):
         self.topic, self.counts = topic, counts
         told = ", ".join(f"{name} ({count} rows)" for name, count in sorted(counts.items()))
         super().__init__(f"{topic}: fail rules are broken: {told}")
+
+
+class HalfPublished(TerminalError):
+    """A reprocess died between STANDARDIZED and CURATED: what it brought back may be in CURATED already."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,25 @@ def _batch(context: Context, checkpoint: Checkpoint, contract: Contract, version
     topic = checkpoint.topic
     source = context.lake.load("standardized", topic)
     after, to = checkpoint.from_snapshot_id, checkpoint.to_snapshot_id
-    batch_ids = [entry.batch_id for entry in waiting(source, after, to)]
+    entries = waiting(source, after, to)
+    if after:
+        _require_whole(topic, entries)
+    batch_ids = [entry.batch_id for entry in entries]
     rows = context.range("standardized", topic, 0, to)
     if after:
         rows = rows.where(F.col("batch_id").isin(batch_ids))
     layout = Layout(owned_columns(source), frozenset(pointer(path) for path in contract.json_paths))
     return Batch(context, checkpoint, contract, version, batch_ids, rows, layout)
+
+
+def _require_whole(topic: str, entries: Sequence[Entry]) -> None:
+    """Raises HalfPublished when STANDARDIZED's part of a reprocess waits: its CURATED is not main yet."""
+    for reprocess_id in filter(None, (entry.batch_id.partition("-reprocess-")[2] for entry in entries)):
+        command = f"ledgerlake reprocess {topic}"
+        raise HalfPublished(
+            f"{topic}: reprocess {reprocess_id} is published in STANDARDIZED only; finish it: {command} --publish "
+            f"{reprocess_id}, or if CURATED went on or it was discarded: {command} --layer curated --apply"
+        )
 
 
 def _process(batch: Batch, lock: Lock) -> Entry:

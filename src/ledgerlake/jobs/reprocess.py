@@ -41,6 +41,10 @@ class UnknownReprocess(TerminalError):
     """There is no reprocess of that id: never built, or discarded."""
 
 
+class NotBuilt(TerminalError):
+    """A reprocess was not built to its end."""
+
+
 class NotCurated(TerminalError):
     """CURATED was to be rebuilt for a topic that has none."""
 
@@ -65,6 +69,7 @@ def build(context: Context, request: ReprocessRequest, tell: Tell = lambda _: No
     admission, contract = context.contract(request.topic)
     at_work = Rebuild(context, request, contract, admission.contract_version, datetime.now(UTC))
     wanted = _layers(context, request, curated=admission.curated)
+    _clean(context, request)  # a try that died may have staged what this one does not
     found: list[LayerReport] = []
     if "standardized" in wanted:
         tell(f"rebuilding STANDARDIZED {request.topic} from RAW")
@@ -98,7 +103,7 @@ def apply(context: Context, request: ReprocessRequest, tell: Tell = lambda _: No
 def publish(context: Context, request: ReprocessRequest, tell: Tell = lambda _: None) -> ReprocessReport:
     """Make a reprocess that was built main; again, it finishes what was begun.
 
-    Raises LockHeld, UnknownReprocess, and MainMoved when the topic went on since: it has to be built again.
+    Raises LockHeld, UnknownReprocess, NotBuilt, and MainMoved when the topic went on since: it has to be built again.
     """
     started = datetime.now(UTC)
     with _lock(context, request) as lock:
@@ -125,12 +130,17 @@ def discard(context: Context, request: ReprocessRequest, tell: Tell = lambda _: 
 
 
 def _layers(context: Context, request: ReprocessRequest, *, curated: bool) -> set[RebuiltLayer]:
-    """The layers to rebuild: a topic without a CURATED table, or nothing in it yet, has none to be compared."""
-    table = context.lake.find("curated", request.topic) if curated else None
-    there = table is not None and table.current_snapshot() is not None
-    if "curated" in request.layers and not there and "standardized" not in request.layers:
+    """The layers to rebuild: CURATED is never left behind, but one that holds nothing yet is the next cycle's."""
+    there = curated and _is_curated(context, request.topic)
+    if request.curated_only and not there:
         raise NotCurated(f"{request.topic} has not been curated yet: there is nothing to compare with")
-    return {layer for layer in request.layers if layer != "curated" or there}
+    wanted: set[RebuiltLayer] = set() if request.curated_only else {"standardized"}
+    return wanted | {"curated"} if there else wanted
+
+
+def _is_curated(context: Context, topic: str) -> bool:
+    table = context.lake.find("curated", topic)
+    return table is not None and table.current_snapshot() is not None
 
 
 def _lock(context: Context, request: ReprocessRequest) -> Lock:
@@ -146,6 +156,8 @@ def _publish(context: Context, request: ReprocessRequest, lock: Lock, tell: Tell
     published = [layer for layer in LAYERS if _entry(context, request, layer)]
     if not waiting and not published:
         raise _unknown(request)
+    if waiting == ["standardized"] and _is_curated(context, request.topic):
+        raise NotBuilt(f"reprocess {request.id} died before CURATED was rebuilt: discard it and build it again")
     for layer in waiting:
         _require_fits(context, request, layer)
     for layer in waiting:
