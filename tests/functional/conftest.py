@@ -3,8 +3,9 @@
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import boto3
 import pytest
@@ -20,6 +21,7 @@ from ledgerlake.state.store import State
 from ledgerlake.tables.lake import CATALOG, Lake
 
 REGION = "eu-west-1"
+NewLakehouse = Callable[[], Lakehouse]
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": REGION}
 
 
@@ -93,12 +95,16 @@ def shared_lakehouse(spark: SparkSession, endpoint: str) -> Lakehouse:
     return house
 
 
-@pytest.fixture(scope="module")
-def lakehouse_on_disk(spark: SparkSession, endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Lakehouse:
-    """One lakehouse for a file with many small jobs; its tables' files lie on disk, which spares S3's requests."""
-    house = build(endpoint, tmp_path_factory.mktemp("lake").as_uri())
-    house.spark = spark
-    return house
+@pytest.fixture
+def new_lakehouse_on_disk(bare: Lakehouse, spark: SparkSession, endpoint: str, tmp_path: Path) -> NewLakehouse:
+    """Makes lakehouses for many small jobs; their tables' files lie on disk, which spares S3's requests."""
+
+    def make() -> Lakehouse:
+        house = build(endpoint, (tmp_path / uuid.uuid4().hex).as_uri())
+        house.spark = spark
+        return house
+
+    return make
 
 
 def build(endpoint: str, root: str | None = None, **changes: object) -> Lakehouse:

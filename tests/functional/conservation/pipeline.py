@@ -69,10 +69,12 @@ class Pipeline:
         """Do a step; whether it died at the point. Its lock, if it took one, is there until time has passed."""
         failpoints.arm(f"{point}=crash*1" if point else "")
         died = True
-        with suppress(failpoints.Crashed):
-            step()
-            died = False
-        failpoints.arm("")
+        try:
+            with suppress(failpoints.Crashed):
+                step()
+                died = False
+        finally:
+            failpoints.arm("")
         if died:
             self._leave_an_expired_lock()
         return died
