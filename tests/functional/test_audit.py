@@ -39,6 +39,11 @@ def test_a_staged_commit_that_holds_other_counts_is_not_published() -> None:
             require_counts("events", snapshot, added=added, replaced=replaced)
 
 
+def test_earlier_deletes_of_a_file_that_are_written_anew_are_not_the_batchs() -> None:
+    counted = {"added-records": "5", "added-position-deletes": "39", "removed-position-deletes": "22"}
+    require_counts("events", staged(**counted), added=5, replaced=17)
+
+
 def test_a_staged_commit_without_a_word_holds_nothing() -> None:
     require_counts("events", staged(), added=0)
     with pytest.raises(AuditFailed):
