@@ -148,7 +148,7 @@ format: $(READY) ## Format Python and Terraform in place
 test-unit: $(READY) ## Tests without Spark and AWS
 	@$(PYTHON) -m pytest -q tests/unit
 
-FAULTS := $(addprefix tests/functional/,crash concurrency test_conservation.py)
+FAULTS := $(addprefix tests/functional/,crash concurrency test_conservation.py local/test_cycle_faults.py)
 
 .PHONY: test-functional
 test-functional: $(READY) ## Tests with Spark on a local catalogue, and moto
