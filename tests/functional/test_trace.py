@@ -8,6 +8,8 @@ import pytest
 from lakehouse import START, Lakehouse, message
 
 from ledgerlake.jobs.curate import curate
+from ledgerlake.jobs.replay import replay
+from ledgerlake.jobs.selection import Selection
 from ledgerlake.jobs.standardize import standardize
 from ledgerlake.ops import accepted
 from ledgerlake.ops.accepted import Accepted
@@ -219,6 +221,23 @@ def test_a_mark_counts_only_once_its_replay_has_committed(orders: Lakehouse) -> 
     cycle(orders)
     mark(orders, "curated", "errors", "bad", {"resolved_by": "'orders-replay-1'", "resolved_at": "current_timestamp()"})
     assert of(orders, "bad").ending.state is Terminal.CAST_ERROR
+
+
+def test_a_record_that_a_replay_took_in_is_curated_by_it(orders: Lakehouse) -> None:
+    orders.land("orders", order("bad", "k1", amount=-1), order("worse", "k2", amount="x"))
+    cycle(orders)
+    orders.publish({**ORDERS, "rules": []}, version=2)
+    replay(orders.context("replay-r1"), "orders", Selection(), "r1")
+    found = of(orders, "bad")
+    assert (found.ending.state, found.ending.resolved_by) == (Terminal.CURATED, "orders-replay-r1")
+    assert places(found)[-3:] == ["curated.errors", "replay", "curated.orders"]
+    commit = found.steps[-1].commit
+    assert commit is not None
+    assert (commit.batch_id, commit.contract_version) == ("orders-replay-r1", 2)
+    assert of(orders, "worse").ending.state is Terminal.CAST_ERROR
+    orders.land("orders", order("next", "k1", 9))
+    cycle(orders, "c2")
+    assert of(orders, "bad").ending.superseded_by == "next"
 
 
 def test_a_message_that_only_the_processor_knows_is_in_flight(orders: Lakehouse) -> None:
