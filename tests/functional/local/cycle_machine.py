@@ -147,7 +147,7 @@ class CycleMachine:
             )
         lake = Lake.connect(settings)
         state = State.connect(
-            settings, boto3.resource("dynamodb", endpoint_url=cloud.instance.endpoint), cloud.client("s3")
+            settings, boto3.Session().resource("dynamodb", endpoint_url=cloud.instance.endpoint), cloud.client("s3")
         )
         ensure_ops(lake)
         for topic in TOPICS:
