@@ -40,7 +40,7 @@ def test_a_run_dies_all_state_is_lost_and_raw_has_grown(
         lose_everything(lakehouse)
         if stage == "standardize":
             lakehouse.land(TOPIC, *orders.SECOND)
-        work(lakehouse, stage)
+            work(lakehouse, stage)
     finish(lakehouse)
 
     assert orders.rows(orders.told(lakehouse, TOPIC)) == orders.rows(uninterrupted([orders.FIRST], [orders.SECOND]))
