@@ -148,14 +148,16 @@ format: $(READY) ## Format Python and Terraform in place
 test-unit: $(READY) ## Tests without Spark and AWS
 	@$(PYTHON) -m pytest -q tests/unit
 
-FAULTS := $(addprefix tests/functional/,crash concurrency test_conservation.py local/test_cycle_faults.py)
+# What breaks on purpose, and what puts it right again: slow enough to have a tier of its own.
+FAULTS := $(addprefix tests/functional/,crash concurrency test_conservation.py local/test_cycle_faults.py local/test_sabotage.py \
+  test_replay.py test_edited_records.py test_reprocess.py test_full_reconciliation.py test_trace.py)
 
 .PHONY: test-functional
 test-functional: $(READY) ## Tests with Spark on a local catalogue, and moto
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile tests/functional $(FAULTS:%=--ignore=%)
 
 .PHONY: test-faults
-test-faults: $(READY) ## Crash points, concurrency and random histories: nothing lost, nothing twice (part of verify-e2e)
+test-faults: $(READY) ## Crash points, concurrency, random histories, repairs: nothing lost, nothing twice (part of verify-e2e)
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(FAULTS)
 
 .PHONY: test-terraform
