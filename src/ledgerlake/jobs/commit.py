@@ -16,7 +16,7 @@ from ledgerlake.jobs.plan import Pin
 from ledgerlake.jobs.session import staging
 from ledgerlake.state.checkpoints import Checkpoint, Stage
 from ledgerlake.state.locks import Lock
-from ledgerlake.tables import publish, snapshots
+from ledgerlake.tables import deletes, publish, snapshots
 from ledgerlake.tables.history import Outcome, Result
 from ledgerlake.tables.snapshots import Entry
 from ledgerlake.transform.identity import Identity
@@ -119,19 +119,18 @@ def require_conserved(topic: str, whole: Identity, parts: Mapping[str, Identity]
         raise ConservationError(topic, whole, parts)
 
 
-def require_counts(topic: str, snapshot: Snapshot, *, added: int, replaced: int = 0) -> None:
-    """Raises AuditFailed unless Iceberg counted in the snapshot what the batch has."""
-    summary = snapshot.summary.additional_properties if snapshot.summary else {}
-    records, deletes, moved = (
-        int(summary.get(name, "0")) for name in ("added-records", "added-position-deletes", "removed-position-deletes")
-    )
-    # A file's earlier deletes are written anew beside the batch's own, and counted on both sides.
-    found = records, deletes - moved
-    if found != (added, replaced):
-        raise AuditFailed(
-            f"{topic}: snapshot {snapshot.snapshot_id} adds {found[0]} rows and replaces {found[1]}, "
-            f"its batch has {added} and {replaced}"
-        )
+def require_added(topic: str, snapshot: Snapshot, added: int) -> None:
+    """Raises AuditFailed unless the snapshot adds as many rows as its batch has."""
+    found = snapshots.row_count([snapshot])
+    if found != added:
+        raise AuditFailed(f"{topic}: snapshot {snapshot.snapshot_id} adds {found} rows, its batch has {added}")
+
+
+def require_replaced(topic: str, table: Table, snapshot: Snapshot, replaced: int) -> None:
+    """Raises AuditFailed unless the snapshot takes away as many rows as its batch replaces."""
+    found = deletes.replaced(table, snapshot)
+    if found != replaced:
+        raise AuditFailed(f"{topic}: snapshot {snapshot.snapshot_id} replaces {found} rows, its batch has {replaced}")
 
 
 @dataclass(frozen=True)
@@ -165,13 +164,16 @@ def commit(
     lock: Lock,
     target: Callable[[], Table],
     write: Callable[[Mapping[str, str]], None],
-    audit: Callable[[Snapshot], None],
+    *,
+    added: int,
+    replaced: int = 0,
 ) -> Entry:
     """Put a batch into its table in one snapshot that carries the ledger's properties, whoever else commits meanwhile.
 
-    `write` makes the snapshot beside main, with the properties it is given; `audit` raises unless it is right. What is
-    known of main (that the batch is not in it, that no newer token is) is known of the very snapshot that the
-    compare-and-set starts from: a run that lost its lock cannot publish. Raises StaleBatch, LockLost, MainMoved.
+    `write` makes the snapshot beside main, with the properties it is given; it must add `added` rows and take
+    `replaced` away. What is known of main (that the batch is not in it, that no newer token is) is known of the very
+    snapshot that the compare-and-set starts from: a run that lost its lock cannot publish. Raises AuditFailed,
+    StaleBatch, LockLost, MainMoved.
     """
     checkpoint = ledger.checkpoint
     failpoints.hit(f"{checkpoint.stage}.before_commit", checkpoint.topic)
@@ -183,8 +185,10 @@ def commit(
         with staging(context.spark) as name:
             write({**ledger.properties(before), snapshots.CYCLE_ID: context.cycle_id})
         failpoints.hit(f"{checkpoint.stage}.after_stage", checkpoint.topic)
-        staged = publish.staged(target(), name)
-        audit(staged)
+        after = target()
+        staged = publish.staged(after, name)
+        require_added(checkpoint.topic, staged, added)
+        require_replaced(checkpoint.topic, after, staged, replaced)
         entry = Entry.require(staged)
         lock.require()
         try:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from ledgerlake import failpoints
 from ledgerlake.contracts import Contract
 from ledgerlake.errors import TerminalError
-from ledgerlake.jobs.commit import Ledger, commit, once, replace_errors, require_conserved, require_counts, require_ours
+from ledgerlake.jobs.commit import Ledger, commit, once, replace_errors, require_conserved, require_ours
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.merge import append, merge, still_open
 from ledgerlake.jobs.plan import pin_curate, waiting
@@ -165,7 +165,8 @@ def _commit(batch: Batch, rows: DataFrame, parts: dict[Verdict, Identity], warne
         lock,
         lambda: _target(batch.context, batch.contract),
         lambda properties: write_current(batch, rows, applied, properties),
-        lambda staged: require_counts(batch.topic, staged, added=applied, replaced=parts[Verdict.NEWER].rows),
+        added=applied,
+        replaced=parts[Verdict.NEWER].rows,
     )
 
 

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ledgerlake.jobs import failures
-from ledgerlake.jobs.commit import require_counts
+from ledgerlake.jobs.commit import require_added
 from ledgerlake.jobs.comparison import LayerReport
 from ledgerlake.jobs.curate import Batch, error_rows, parts_of
 from ledgerlake.jobs.failures import OF_LAYER
@@ -170,7 +170,7 @@ def _write(source: _Source, rows: DataFrame, told: Mapping[str, int], errors: Da
     }
     base = work.context.lake.load("curated", work.topic).metadata.current_snapshot_id
     branch = work.write("curated", work.topic, base, winners, F.lit(True), work.told(told, totals, source.snapshot_id))
-    require_counts(work.topic, branch.head, added=current)
+    require_added(work.topic, branch.head, current)
 
 
 def _counts_as_error() -> Column:

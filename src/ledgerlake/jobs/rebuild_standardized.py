@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ledgerlake.jobs import failures
-from ledgerlake.jobs.commit import require_conserved, require_counts
+from ledgerlake.jobs.commit import require_added, require_conserved
 from ledgerlake.jobs.comparison import LayerReport
 from ledgerlake.jobs.failures import OF_LAYER
 from ledgerlake.jobs.rebuild import NothingToRebuild, Rebuild, column_changes, counts, samples
@@ -174,7 +174,7 @@ def _write(source: _Source, flat: DataFrame, numbers: _Numbers) -> None:
     brought = {"in": numbers.brought, "standardized": numbers.brought}
     told = work.told(brought, _totals(source, numbers), source.entry.source_snapshot_id)
     branch = work.write("standardized", work.topic, source.base, good, work.within_days, told)
-    require_counts(work.topic, branch.head, added=numbers.rows.rows + numbers.without_raw + outside)
+    require_added(work.topic, branch.head, numbers.rows.rows + numbers.without_raw + outside)
 
 
 def _totals(source: _Source, numbers: _Numbers) -> dict[str, int]:

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from ledgerlake import failpoints
 from ledgerlake.contracts import Contract
 from ledgerlake.jobs import drift
-from ledgerlake.jobs.commit import Ledger, commit, once, replace_errors, require_conserved, require_counts, require_ours
+from ledgerlake.jobs.commit import Ledger, commit, once, replace_errors, require_conserved, require_ours
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.drift import FirstSeen
 from ledgerlake.jobs.merge import append, still_open
@@ -243,7 +243,7 @@ def _commit(batch: _Batch, split: _Split, lock: Lock) -> Entry:
         lock,
         lambda: _target(batch.context, batch.contract),
         lambda properties: _write_rows(batch, split, properties),
-        lambda staged: require_counts(batch.topic, staged, added=split.rows.rows),
+        added=split.rows.rows,
     )
 
 

@@ -145,12 +145,12 @@ def between(table: Table, after: int, to: int) -> list[Snapshot]:
 
 def data_bytes(snapshots: list[Snapshot]) -> int:
     """Bytes of the data files these snapshots added."""
-    return sum(_count(snapshot, "added-files-size") for snapshot in snapshots)
+    return sum(count(snapshot, "added-files-size") for snapshot in snapshots)
 
 
 def row_count(snapshots: list[Snapshot]) -> int:
     """Rows these snapshots added."""
-    return sum(_count(snapshot, "added-records") for snapshot in snapshots)
+    return sum(count(snapshot, "added-records") for snapshot in snapshots)
 
 
 def current_rows(table: Table) -> int:
@@ -161,14 +161,15 @@ def current_rows(table: Table) -> int:
 
 def rows_of(snapshot: Snapshot) -> int:
     """Rows the table held at a snapshot, after deletes."""
-    return _count(snapshot, "total-records") - _count(snapshot, "total-position-deletes")
+    return count(snapshot, "total-records") - count(snapshot, "total-position-deletes")
 
 
 def _has_rows(table: Table) -> bool:
     current = table.current_snapshot()
-    return current is not None and _count(current, "total-records") > 0
+    return current is not None and count(current, "total-records") > 0
 
 
-def _count(snapshot: Snapshot, name: str) -> int:
+def count(snapshot: Snapshot, name: str) -> int:
+    """One of the numbers that Iceberg keeps in a snapshot's summary."""
     summary = snapshot.summary.additional_properties if snapshot.summary else {}
     return int(summary.get(name, "0"))
