@@ -81,6 +81,7 @@ class Reconciliation(_Frozen):
 class Settings(_Frozen):
     """What a function or job must know of its environment: Terraform writes it, LEDGERLAKE_SETTINGS carries it.
 
+    `pii_salt_secret` names the secret that personal data is hashed with; none where the environment keeps no salt.
     `topics_per_run` and `bytes_per_run` bound one Glue run; `parallel_topics` is how many topics a run works on at a
     time; `failpoints` are faults to make on purpose (ledgerlake.failpoints); `endpoint_url` is the AWS SDKs' own
     AWS_ENDPOINT_URL, passed on to the clients that do not read it themselves.
@@ -94,6 +95,7 @@ class Settings(_Frozen):
     firehose_name: str
     queue_prefix: str
     alerts_topic_arn: str = ""
+    pii_salt_secret: str = ""
     max_payload_columns: int = 1000
     topics_per_run: int = 200
     bytes_per_run: int = 50 * 1024**3

@@ -36,6 +36,7 @@ class Kind(StrEnum):
 
     CDE = "cde"
     CAST = "cast"
+    CHECK = "check"
     RULE = "rule"
 
 

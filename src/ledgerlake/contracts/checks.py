@@ -17,13 +17,18 @@ from ledgerlake.contracts.model import (
 )
 from ledgerlake.contracts.partitions import Partition, parse_partition
 from ledgerlake.contracts.problems import Problem, Wrong, did_you_mean, one_of
-from ledgerlake.contracts.rules import wrong_with
+from ledgerlake.contracts.rules import columns_compared, columns_read, wrong_with
 from ledgerlake.contracts.types import ColumnType, parse_type
 from ledgerlake.records import paths
 
 Read = TypeVar("Read")
 Document = dict[str, Any]
 
+_KEYLESS: Final = (
+    *("default", "allow_empty", "format", "trim", "empty_as_null", "true_values", "false_values", "allowed_values"),
+    *("min", "max", "pattern", "min_length", "max_length", "unit", "tags"),
+)
+"""The options that idempotency_key has not."""
 _RESERVED: Final = frozenset((*CURATED_COLUMNS, *paths.ICEBERG_METADATA_COLUMNS))
 
 
@@ -96,6 +101,7 @@ def check(document: Document, topic: str) -> Iterator[Problem]:
         yield from _key(column)
     yield from _meeting(columns)
     yield from _inside_json(columns)
+    yield from _personal(columns)
     yield from _partitions(document, columns)
     yield from _rules(document, columns)
 
@@ -124,7 +130,9 @@ def _names(columns: list[Draft]) -> Iterator[Problem]:
 
 
 def _values(column: Draft) -> Iterator[Problem]:
-    """cde, default, allow_empty and format: which go together, and with which type."""
+    """The column's options and sources: which go together, and with which type."""
+    from ledgerlake.contracts.options import wrong_with_options  # it casts by the model: here no circle is made
+
     document, kind = column.document, column.type
     default, written_format = document.get("default"), document.get("format")
     if document.get("cde") is True and default is not None:
@@ -134,50 +142,41 @@ def _values(column: Draft) -> Iterator[Problem]:
         yield Problem(f"{column.pointer}/allow_empty", f"an empty text is no {kind}", "only a string has `allow_empty`")
     wrong_format = list(wrong_with_format(written_format, kind)) if isinstance(written_format, str) else []
     yield from (_at(f"{column.pointer}/format", wrong) for wrong in wrong_format)
-    if isinstance(default, str) and kind and not wrong_format and not _is_one(default, kind, written_format):
-        message = f"the default {default[:100]!r} is no {kind}"
-        yield Problem(f"{column.pointer}/default", message, "write it as the payload would, or change the type")
-
-
-def _is_one(text: str, kind: ColumnType, written_format: object) -> bool:
-    from ledgerlake.records.casts import cast_text  # it casts by the contract's model: imported here, no circle is made
-
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True  # reported as such by the model
-    return cast_text(text, kind, written_format if isinstance(written_format, str) else None) is not None
+    for place, wrong in wrong_with_options(document, None if wrong_format else kind):
+        yield _at(f"{column.pointer}/{place}", wrong)
+    for source in [source for source, times in Counter(source for _, source in column.sources).items() if times > 1]:
+        message = f"`{written_source(source)}` stands twice among the sources"
+        yield Problem(f"{column.pointer}/source", message, "name each path once")
 
 
 def _key(column: Draft) -> Iterator[Problem]:
-    """idempotency_key is a string and a critical data element; only it has several sources."""
+    """idempotency_key is a string and a critical data element, and STANDARDIZED resolves it: nothing casts it."""
     if not column.is_key:
-        if column.in_envelope and isinstance(column.document.get("source"), list):
-            message = "only idempotency_key is made of several sources"
-            yield Problem(f"{column.pointer}/source", message, "write one path, e.g. event.time")
         return
     if column.type and column.type.kind != "string":
         yield Problem(f"{column.pointer}/type", f"idempotency_key is a string, not {column.type}", "write `string`")
     if column.document.get("cde") is False:
         message = "idempotency_key is always a critical data element"
         yield Problem(f"{column.pointer}/cde", message, "leave `cde` out")
-    for field in ("default", "allow_empty", "format"):
-        if column.document.get(field):
+    for field in _KEYLESS:
+        if column.document.get(field) not in (None, False, []):
             yield Problem(f"{column.pointer}/{field}", f"idempotency_key has no `{field}`", "take it away")
-    written = [source for _, source in column.sources]
-    for source in [source for source, times in Counter(written).items() if times > 1]:
-        message = f"`{written_source(source)}` stands twice in the key"
-        yield Problem(f"{column.pointer}/source", message, "name each path once")
+    if column.document.get("pii") is not None:
+        message = (
+            "idempotency_key cannot be personal data: every layer, the look-ups and the replays know a record by it"
+        )
+        yield Problem(f"{column.pointer}/pii", message, "make the key of something else, or have the sender hash it")
 
 
 def _meeting(columns: list[Draft]) -> Iterator[Problem]:
     """Two paths that STANDARDIZED would have to keep in one column (design 4.1)."""
-    owners: dict[str, Path] = {}
+    owners: dict[str, tuple[Path, Draft]] = {}
     for column in columns:
         for place, source in column.payload_sources:
             name = paths.column_name(source)
-            owner = owners.setdefault(name, source)
-            if owner != source:
+            owner, first = owners.setdefault(name, (source, column))
+            # Fallbacks of one column may: a field that moves from nested to flat is read from wherever it stands.
+            if owner != source and (first is not column or column.is_key):
                 message = (
                     f"`{written_source(source)}` and `{written_source(owner)}` "
                     f"meet in one column of STANDARDIZED, `{name}`"
@@ -204,6 +203,19 @@ def _inside_json(columns: list[Draft]) -> Iterator[Problem]:
                 yield Problem(
                     place, message, "take one of the two columns away, or give the outer one's fields columns"
                 )
+
+
+def _personal(columns: list[Draft]) -> Iterator[Problem]:
+    """Where one column hides a source, no other may show it."""
+    hidden = {source: column.name for column in columns if column.document.get("pii") for _, source in column.sources}
+    for column in columns:
+        for place, source in column.sources:
+            if source in hidden and not column.document.get("pii"):
+                message = (
+                    f"`{written_source(source)}` is personal data in the column `{hidden[source]}`, and plain here"
+                )
+                remedy = "make the key of something else" if column.is_key else "give this column `pii` too"
+                yield Problem(place, message, remedy)
 
 
 def _types(columns: list[Draft]) -> dict[str, ColumnType | None]:
@@ -251,5 +263,18 @@ def _rules(document: Document, columns: list[Draft]) -> Iterator[Problem]:
                 f"{place}/name", f"the rule `{name[:100]}` stands at {earlier} already", "name each rule once"
             )
         if isinstance(expression := item.get("expression"), str) and expression:
-            for wrong in wrong_with(expression, known, frozenset(types)):
-                yield _at(f"{place}/expression", wrong)
+            found = list(wrong_with(expression, known, frozenset(types)))
+            yield from (_at(f"{place}/expression", wrong) for wrong in found)
+            if not found:
+                yield from _over_personal(f"{place}/expression", expression, columns)
+
+
+def _over_personal(place: str, expression: str, columns: list[Draft]) -> Iterator[Problem]:
+    """A rule reads the row as CURATED holds it: of personal data it could only say whether there is any."""
+    for column in columns:
+        pii = column.document.get("pii")
+        seen = columns_read(expression) if pii == "drop" else columns_compared(expression)
+        if pii and column.name and column.name.lower() in seen:
+            message = f"`{column.name}` is personal data: rules see what CURATED holds of it, not its text"
+            remedy = "check it by its own options, e.g. `pattern`; of a hash or a mask a rule may ask if it IS NULL"
+            yield Problem(place, message, remedy)

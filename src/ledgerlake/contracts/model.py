@@ -1,8 +1,9 @@
 """The contract: what a dataset is, as typed values (design 3.2)."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -38,6 +39,7 @@ TOPIC_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
 MAX_DEDUP_WINDOW_DAYS: Final = 365
 MAX_COLUMN_DESCRIPTION: Final = 255
 """Characters of a column's description: the Glue Data Catalog takes no longer comments."""
+MAX_LENGTH: Final = 2**31 - 1
 _ATTRIBUTES: Final = "attributes."
 
 
@@ -50,6 +52,7 @@ class Attribute:
 
 Path = tuple[str, ...]
 """A source in the payload, as segments."""
+Source = TypeVar("Source", bound=Path | Attribute)
 
 
 def _text(value: object) -> str:
@@ -102,14 +105,23 @@ def parse_source(value: object) -> Path | Attribute:
 
 
 def parse_sources(value: object) -> tuple[Path | Attribute, ...]:
-    """One source, or a list of them (a composite key), as a tuple. Raises Wrong."""
+    """An envelope column's sources: one or a list, as a tuple. Raises Wrong."""
+    return _listed(value, parse_source)
+
+
+def parse_paths(value: object) -> tuple[Path, ...]:
+    """A payload column's sources: one path or a list of them, as a tuple. Raises Wrong."""
+    return _listed(value, parse_path)
+
+
+def _listed(value: object, parse: Callable[[object], Source]) -> tuple[Source, ...]:
     if isinstance(value, tuple) and not all(isinstance(part, str) for part in value):
         return value
     if not isinstance(value, list):
-        return (parse_source(value),)
+        return (parse(value),)
     if not value:
-        raise Wrong("the list of sources is empty", "name the key's paths, or leave `source` out")
-    return tuple(parse_source(part) for part in value)
+        raise Wrong("the list of sources is empty", "name its paths, or leave `source` out")
+    return tuple(parse(part) for part in value)
 
 
 def written_source(source: Path | Attribute) -> str:
@@ -140,7 +152,11 @@ _SOURCE_SCHEMA: dict[str, Any] = {
 }
 _SOURCES_SCHEMA: dict[str, Any] = {
     "anyOf": [_SOURCE_SCHEMA, {"type": "array", "items": _SOURCE_SCHEMA, "minItems": 1}],
-    "description": "The payload's path or `attributes.<name>`; a list of them makes a composite idempotency_key.",
+    "description": "The payload's path; of a list of them the first with a value counts.",
+}
+_ENVELOPE_SOURCES_SCHEMA: dict[str, Any] = _SOURCES_SCHEMA | {
+    "description": "The payload's path or `attributes.<name>`; of a list of them the first with a value counts, and "
+    "for idempotency_key it makes a composite key.",
 }
 
 Type = Annotated[
@@ -149,9 +165,6 @@ Type = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "pattern": TYPE_PATTERN, "description": "The column's type in CURATED."}),
 ]
-PayloadSource = Annotated[
-    Path, BeforeValidator(parse_path), PlainSerializer(written_source, return_type=str), WithJsonSchema(_SOURCE_SCHEMA)
-]
 
 
 def _written_sources(sources: tuple[Path | Attribute, ...]) -> str | list[str]:
@@ -159,12 +172,27 @@ def _written_sources(sources: tuple[Path | Attribute, ...]) -> str | list[str]:
     return written[0] if len(written) == 1 else written
 
 
-EnvelopeSource = Annotated[
-    tuple[Any, ...],
-    BeforeValidator(parse_sources),
+PayloadSources = Annotated[
+    tuple[Path, ...],
+    BeforeValidator(parse_paths),
     PlainSerializer(_written_sources),
     WithJsonSchema(_SOURCES_SCHEMA),
 ]
+EnvelopeSources = Annotated[
+    tuple[Any, ...],
+    BeforeValidator(parse_sources),
+    PlainSerializer(_written_sources),
+    WithJsonSchema(_ENVELOPE_SOURCES_SCHEMA),
+]
+
+
+def _ignored(value: object) -> None:
+    """A text for people and editors: whatever it says, two contracts that differ in it alone are the same."""
+    if value is not None:
+        _text(value)
+
+
+Ignored = Annotated[None, BeforeValidator(_ignored), WithJsonSchema({"type": "string"})]
 PartitionField = Annotated[
     Partition,
     BeforeValidator(_partition),
@@ -178,10 +206,14 @@ PartitionField = Annotated[
     ),
 ]
 Name = Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
+Words = tuple[Annotated[StrictStr, Field(min_length=1)], ...]
+Length = Annotated[StrictInt, Field(ge=0, le=MAX_LENGTH)]
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    comment: Ignored = Field(default=None, alias="$comment", description="For whoever reads the file; ignored.")
 
 
 class _Column(_Frozen):
@@ -201,62 +233,83 @@ class _Column(_Frozen):
         description="How a date or timestamp is written: strptime directives, or epoch_s, epoch_ms, epoch_us.",
         examples=["%d/%m/%Y %H:%M", "epoch_ms"],
     )
+    trim: StrictBool = Field(default=False, description="ASCII white space around the text does not count.")
+    empty_as_null: StrictBool = Field(default=False, description="An empty text (after trim) counts as null.")
+    true_values: Words = Field(
+        default=(), description="Further words for true, in any case (boolean only).", examples=[["yes", "1"]]
+    )
+    false_values: Words = Field(
+        default=(), description="Further words for false, in any case (boolean only).", examples=[["no", "0"]]
+    )
+    allowed_values: tuple[StrictStr, ...] = Field(
+        default=(), description="The values there may be, as the payload writes them.", examples=[["new", "paid"]]
+    )
+    min: StrictStr | None = Field(
+        default=None, description="The least value there may be, as the payload writes it.", examples=["0"]
+    )
+    max: StrictStr | None = Field(
+        default=None, description="The greatest value there may be, as the payload writes it.", examples=["100"]
+    )
+    pattern: StrictStr | None = Field(
+        default=None,
+        max_length=1_000,
+        description="An RE2 regular expression that the whole text must match (string only).",
+        examples=["[A-Z]{2}[0-9]{6}"],
+    )
+    min_length: Length | None = Field(default=None, description="The fewest characters there may be (string only).")
+    max_length: Length | None = Field(default=None, description="The most characters there may be (string only).")
+    pii: Literal["sha256", "mask", "drop"] | None = Field(
+        default=None,
+        description="Personal data. CURATED holds its salted hash, the text *** or NULL; `errors` holds *** only.",
+    )
     description: StrictStr | None = Field(
         default=None,
         max_length=MAX_COLUMN_DESCRIPTION,
         description="What the column means, as the data catalogue tells it.",
     )
-
-
-def _named_source(document: object) -> object:
-    """A column's source left out is its own name."""
-    if not isinstance(document, dict) or document.get("source") is not None:
-        return document
-    name = document.get("name")
-    return {**document, "source": (name,) if isinstance(name, str) else ("",)}
-
-
-class Column(_Column):
-    """A column of CURATED that the payload fills; `source` is the payload's path as segments."""
-
-    source: PayloadSource = ()
+    unit: StrictStr | None = Field(
+        default=None,
+        min_length=1,
+        description="What its numbers count, as the data catalogue tells it.",
+        examples=["km"],
+    )
+    tags: Words = Field(default=(), description="Words that the data catalogue tells beside the description.")
 
     @model_validator(mode="before")
     @classmethod
     def _default_source(cls, document: object) -> object:
-        return _named_source(document)
+        """A source left out is the column's own name."""
+        if not isinstance(document, dict) or document.get("source") is not None:
+            return document
+        name = document.get("name")
+        return {**document, "source": (name,) if isinstance(name, str) else ("",)}
 
     @property
-    def sources(self) -> tuple[Path | Attribute, ...]:
-        """The one path, as an envelope column has its sources."""
-        return (self.source,)
+    def doc(self) -> str | None:
+        """What the data catalogue tells of the column: `How deep it was. (unit: km; tags: core, sensor)`."""
+        return column_doc(self.description, self.unit, self.tags)
+
+
+def column_doc(description: str | None, unit: str | None, tags: Sequence[str]) -> str | None:
+    """A column's comment in the catalogue; None where there is nothing to tell."""
+    notes = [*([f"unit: {unit}"] if unit else []), *([f"tags: {', '.join(tags)}"] if tags else [])]
+    told = [*([description] if description else []), *([f"({'; '.join(notes)})"] if notes else [])]
+    return " ".join(told) or None
+
+
+class Column(_Column):
+    """A column of CURATED that the payload fills; of its sources the first with a value counts."""
+
+    sources: PayloadSources = Field(default=(), alias="source")
 
 
 class EnvelopeColumn(_Column):
     """A column that comes with the message: idempotency_key, or one that payload or attributes fill.
 
-    `sources` has one entry, but for a composite idempotency key.
+    Of its sources the first with a value counts; those of an idempotency key make a composite key.
     """
 
-    model_config = ConfigDict(populate_by_name=True)
-
-    sources: EnvelopeSource = Field(default=(), alias="source")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_source(cls, document: object) -> object:
-        if isinstance(document, dict) and "sources" in document:
-            return document
-        named = _named_source(document)
-        if isinstance(named, dict) and isinstance(named.get("source"), tuple):
-            return {**named, "source": (named["source"],)}
-        return named
-
-    @property
-    def source(self) -> Path | Attribute:
-        """The first source: the only one of every column but a composite key."""
-        first: Path | Attribute = self.sources[0]
-        return first
+    sources: EnvelopeSources = Field(default=(), alias="source")
 
 
 class Rule(_Frozen):
@@ -277,9 +330,11 @@ class Rule(_Frozen):
 class Contract(_Frozen):
     """What a dataset is: its columns, key, partitions and rules. One per topic; made by `load`, which checks it."""
 
+    json_schema: Ignored = Field(default=None, alias="$schema", description="For editors; ignored.")
     table_name: StrictStr = Field(pattern=TOPIC_PATTERN, description="The dataset's name, which is its topic's.")
     description: StrictStr | None = None
     owner: StrictStr | None = Field(default=None, description="Who answers for the dataset.")
+    tags: Words = Field(default=(), description="Words to find the dataset by: CURATED's property `ledgerlake.tags`.")
     envelope_columns: tuple[EnvelopeColumn, ...]
     payload_columns: tuple[Column, ...] = Field(description="None at all: the dataset is standardized only.")
     partition_by: tuple[PartitionField, ...] = Field(default=(), description="CURATED's partition fields.")
@@ -325,6 +380,21 @@ class Contract(_Frozen):
             for source in column.sources
             if not isinstance(source, Attribute)
         )
+
+    @cached_property
+    def private_sources(self) -> tuple[Path | Attribute, ...]:
+        """The sources of the columns that hold personal data (`pii`)."""
+        return tuple(source for column in self.columns if column.pii for source in column.sources)
+
+    @property
+    def hashed(self) -> bool:
+        """Whether personal data of it is hashed, so that a salt is needed."""
+        return any(column.pii == "sha256" for column in self.columns)
+
+    def is_private(self, path: Path) -> bool:
+        """Whether a payload path may hold personal data: a private source, what lies in it, or what it lies in."""
+        paths = (source for source in self.private_sources if not isinstance(source, Attribute))
+        return any(path[: len(source)] == source[: len(path)] for source in paths)
 
     def column(self, name: str) -> EnvelopeColumn | Column:
         """The contract's column of this name. Raises KeyError."""

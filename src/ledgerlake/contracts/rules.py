@@ -64,6 +64,16 @@ def columns_read(expression: str) -> frozenset[str]:
     return frozenset(column.name.lower() for column in parse_rule(expression).find_all(exp.Column))
 
 
+def columns_compared(expression: str) -> frozenset[str]:
+    """The columns whose values an expression reads, in lower case: not those it only asks whether they are NULL."""
+    columns = parse_rule(expression).find_all(exp.Column)
+    return frozenset(column.name.lower() for column in columns if not _asked_for_null(column))
+
+
+def _asked_for_null(column: exp.Column) -> bool:
+    return isinstance(column.parent, exp.Is) and isinstance(column.parent.expression, exp.Null)
+
+
 def wrong_with(expression: str, types: Mapping[str, ColumnType], known: frozenset[str]) -> Iterator[Wrong]:
     """Everything that is wrong with a rule's expression.
 

@@ -79,10 +79,8 @@ def _words(detail: ErrorDetails, field: str, context: dict[str, Any]) -> tuple[s
     if kind == "string_pattern_mismatch":
         return f"{value[:100]!r} is no {'name of a table' if field == 'table_name' else 'name'}", _better_name(value)
     if kind == "literal_error":
-        actions = ("warn", "quarantine", "fail")
-        return f"there is no {field} {str(value)[:100]!r}", did_you_mean(
-            str(value), actions, f"write {one_of(actions)}"
-        )
+        known = re.findall("'([^']+)'", context["expected"])
+        return f"there is no {field} {str(value)[:100]!r}", did_you_mean(str(value), known, f"write {one_of(known)}")
     return f"this {field} is not allowed: {detail['msg']}", "see docs/contract.md for what is"
 
 

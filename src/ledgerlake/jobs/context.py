@@ -10,6 +10,7 @@ from ledgerlake.jobs.session import read_range
 from ledgerlake.settings import Settings
 from ledgerlake.state.contracts import read_active
 from ledgerlake.state.gate import Admission
+from ledgerlake.state.salt import Salt
 from ledgerlake.state.store import State
 from ledgerlake.tables.definitions import Layer
 from ledgerlake.tables.lake import Lake
@@ -21,12 +22,13 @@ class NotAdmitted(TerminalError):
 
 @dataclass(frozen=True)
 class Context:
-    """One run's lake, state and Spark session, for the cycle it belongs to."""
+    """One run's lake, state and Spark session, for the cycle it belongs to, and what personal data is hashed with."""
 
     lake: Lake
     state: State
     spark: SparkSession
     cycle_id: str
+    salt: Salt | None = None
 
     @property
     def settings(self) -> Settings:
@@ -57,3 +59,7 @@ class Context:
             raise NotAdmitted(f"{topic} is not to be processed: {admission.reason if admission else 'no contract'}")
         text = read_active(self.state.s3, self.state.contracts_bucket, admission)
         return admission, load(text, topic)
+
+    def salt_of(self, contract: Contract) -> str | None:
+        """The salt, where the contract hashes anything with it. Raises NoSalt."""
+        return self.salt.text if contract.hashed and self.salt else None

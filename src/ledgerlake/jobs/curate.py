@@ -27,6 +27,7 @@ from ledgerlake.tables.history import Outcome
 from ledgerlake.tables.layout import owned_columns
 from ledgerlake.tables.snapshots import Entry
 from ledgerlake.transform.identity import Identity, aggregates
+from ledgerlake.transform.private import without_private
 from ledgerlake.transform.typed import ENVELOPE, FAILING, WARNED, typed
 from ledgerlake.transform.verdicts import VERDICT, Verdict, judged
 
@@ -62,6 +63,10 @@ class Batch:
     def topic(self) -> str:
         """The topic."""
         return self.checkpoint.topic
+
+    def judged(self, current: DataFrame) -> DataFrame:
+        """Its rows typed by the contract, with what becomes of each beside CURATED as it stands. Raises NoSalt."""
+        return judged(typed(self.rows, self.contract, self.layout, self.context.salt_of(self.contract)), current)
 
 
 def curate(context: Context, topic: str) -> Outcome:
@@ -111,7 +116,7 @@ def _require_whole(topic: str, entries: Sequence[Entry]) -> None:
 
 def _process(batch: Batch, lock: Lock) -> Entry:
     current = batch.context.table("curated", batch.topic)
-    rows = judged(typed(batch.rows, batch.contract, batch.layout), current).persist(StorageLevel.DISK_ONLY)
+    rows = batch.judged(current).persist(StorageLevel.DISK_ONLY)
     try:
         parts, warned = parts_of(batch, rows)
         return _commit(batch, rows, parts, warned, lock)
@@ -191,10 +196,10 @@ def _write_errors(batch: Batch, rows: DataFrame, count: int, since: int | None) 
 
 
 def error_rows(batch: Batch, rows: DataFrame) -> DataFrame:
-    """The rows that broke the contract, each with its violations and its whole standardized row."""
+    """The rows that broke the contract, each with its violations and its standardized row (personal data masked)."""
     place = ["batch_id", "message_id"]
     broken = rows.where(F.col(VERDICT) == Verdict.ERROR.value).select(*place, F.col(VIOLATIONS).alias("violations"))
-    source = batch.rows.drop("_file", "_pos")
+    source = without_private(batch.rows.drop("_file", "_pos"), batch.contract, batch.layout)
     record = F.to_json(F.struct(*source.columns), {"ignoreNullFields": "true"})
     return (
         source.select(*ENVELOPE, record.alias("record"))

@@ -15,6 +15,7 @@ from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.session import connect
 from ledgerlake.settings import Settings
 from ledgerlake.state.requests import Document, Requests
+from ledgerlake.state.salt import Salt
 from ledgerlake.state.store import State
 from ledgerlake.tables.lake import Lake
 
@@ -35,9 +36,13 @@ class Run:
         """What the job works with; `owner` is who takes the locks. The Spark session ends with it."""
         spark = connect(self.settings, f"ledgerlake {name} {owner}")
         try:
-            yield Context(Lake.connect(self.settings), self.state, spark, owner)
+            yield Context(Lake.connect(self.settings), self.state, spark, owner, self._salt())
         finally:
             spark.stop()
+
+    def _salt(self) -> Salt:
+        reach = {"region_name": self.settings.region, "endpoint_url": self.settings.endpoint_url}
+        return Salt(boto3.client("secretsmanager", **reach), self.settings.pii_salt_secret)
 
 
 def begin(arguments: Sequence[str] | None = None) -> Run:

@@ -17,8 +17,8 @@ from ledgerlake.state.checkpoints import Checkpoint
 from ledgerlake.tables import snapshots
 from ledgerlake.transform.compared import ADDED, REMOVED, compared
 from ledgerlake.transform.identity import Identity
-from ledgerlake.transform.typed import ENVELOPE, typed
-from ledgerlake.transform.verdicts import KEY, VERDICT, Verdict, judged
+from ledgerlake.transform.typed import ENVELOPE
+from ledgerlake.transform.verdicts import KEY, VERDICT, Verdict
 
 PLACE = ["batch_id", "message_id"]
 """What names a row of STANDARDIZED, and its error: beyond the look-up's window an id may stand in two batches."""
@@ -48,7 +48,7 @@ def rebuild_curated(work: Rebuild, *, on_branch: bool) -> LayerReport:
     source = _source(work, on_branch=on_branch)
     batch = _batch(source)
     first = work.context.table("curated", work.topic).limit(0)
-    rows = judged(typed(batch.rows, batch.contract, batch.layout), first).persist(StorageLevel.DISK_ONLY)
+    rows = batch.judged(first).persist(StorageLevel.DISK_ONLY)
     try:
         parts, warned = parts_of(batch, rows)
         # A checkpoint, since the errors are read from a table that is written to.

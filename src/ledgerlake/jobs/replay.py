@@ -34,8 +34,7 @@ from ledgerlake.tables.layout import owned_columns
 from ledgerlake.tables.snapshots import Entry
 from ledgerlake.tables.sql import identifier, literal
 from ledgerlake.transform.identity import Identity, aggregates
-from ledgerlake.transform.typed import typed
-from ledgerlake.transform.verdicts import VERDICT, Verdict, judged
+from ledgerlake.transform.verdicts import VERDICT, Verdict
 
 PLACE = ("batch_id", "message_id")
 """What names an error row: beyond the look-up's window a message_id may stand in two batches."""
@@ -171,7 +170,7 @@ def _judge(batch: Batch, selection: Selection, void: set[str], tell: Tell) -> _R
     few = F.broadcast(named) if selected.rows <= FEW_PLACES else named
     whole = replace(batch, rows=standardized.join(few, list(PLACE), "left_semi"))
     current = context.table("curated", topic)
-    rows = judged(typed(whole.rows, batch.contract, batch.layout), current).persist(StorageLevel.DISK_ONLY)
+    rows = whole.judged(current).persist(StorageLevel.DISK_ONLY)
     try:
         parts, warned = parts_of(whole, rows)
         require_conserved(topic, selected, {verdict.value: part for verdict, part in parts.items()})

@@ -17,7 +17,7 @@ class Selection(_Document):
     """
 
     message_ids: tuple[str, ...] = ()
-    kind: Literal["cde", "cast", "rule"] | None = None
+    kind: Literal["cde", "cast", "check", "rule"] | None = None
     rule: str | None = None
     column: str | None = None
     since: datetime | None = None

@@ -1,7 +1,7 @@
 """Standardize: a pinned RAW batch becomes rows, parse errors and duplicates, exactly once (design 4.2, 5)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -19,7 +19,8 @@ from ledgerlake.jobs.drift import FirstSeen
 from ledgerlake.jobs.merge import append, still_open
 from ledgerlake.jobs.plan import pin_standardize
 from ledgerlake.records.flatten import ERROR_CODE, ERROR_MESSAGE, RESCUED, Layout, Owned, claim, discover
-from ledgerlake.records.paths import pointer
+from ledgerlake.records.paths import pointer, segments
+from ledgerlake.records.privacy import MASK
 from ledgerlake.state.checkpoints import Checkpoint
 from ledgerlake.state.locks import Lock
 from ledgerlake.tables import snapshots
@@ -167,7 +168,7 @@ def _flatten(batch: _Batch, kept: DataFrame) -> tuple[DataFrame, Layout, Row]:
     owned = batch.owned
     guess = batch.layout((*owned.columns, *_likely(batch, kept)))
     flat, row = _flattened(batch, kept, guess, guess.columns[len(owned.columns) :])
-    found = _without_column(flat, row, guess.columns[len(owned.columns) :])
+    found = [_told(batch.contract, one) for one in _without_column(flat, row, guess.columns[len(owned.columns) :])]
     if not found:
         return flat, owned, row
     limit = batch.context.settings.max_payload_columns
@@ -185,6 +186,11 @@ def _flatten(batch: _Batch, kept: DataFrame) -> tuple[DataFrame, Layout, Row]:
     flat.unpersist()
     flat, row = _flattened(batch, kept, final, ())
     return flat, final, row
+
+
+def _told(contract: Contract, found: FirstSeen) -> FirstSeen:
+    """What drift_log may tell of a path: personal data gives no sample."""
+    return replace(found, sample=MASK) if contract.is_private(segments(found.pointer)) else found
 
 
 def _flattened(batch: _Batch, kept: DataFrame, layout: Layout, guessed: tuple[Owned, ...]) -> tuple[DataFrame, Row]:

@@ -26,7 +26,7 @@ from ledgerlake.tables.definitions import DLQ_ERRORS, ERRORS, FIREHOSE_ERRORS, P
 from ledgerlake.tables.lake import Lake
 from ledgerlake.tables.lookup import arrow_schema, stream
 
-Kind = Literal["dlq", "firehose", "parse", "cde", "cast", "rule", "file"]
+Kind = Literal["dlq", "firehose", "parse", "cde", "cast", "check", "rule", "file"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Answer = Literal["open", "resolved", "all"]
 
@@ -157,12 +157,13 @@ PLACES = (
     Place(
         "curated",
         ERRORS,
-        ("cde", "cast", "rule"),
+        ("cde", "cast", "check", "rule"),
         "failed_at",
         ("message_id", "topic_name", "violations", "failed_at"),
         """SELECT topic_name AS topic, v.kind AS kind, v."column" AS "column", v.rule AS rule,
                   CASE v.kind WHEN 'cde' THEN v."column" || ' is missing'
                               WHEN 'cast' THEN v."column" || ' is no ' || v.rule
+                              WHEN 'check' THEN v."column" || ' breaks ' || v.rule
                               ELSE 'breaks rule ' || v.rule END AS reason,
                   message_id, failed_at
            FROM (SELECT topic_name, message_id, failed_at, unnest(violations) AS v FROM failures)""",

@@ -16,7 +16,12 @@ from ledgerlake.tables.lookup import Found
 
 Told = tuple[list[Step], Ending]
 
-_BY_KIND = {"cde": Terminal.CDE_ERROR, "cast": Terminal.CAST_ERROR, "rule": Terminal.RULE_ERROR}
+_BY_KIND = {
+    "cde": Terminal.CDE_ERROR,
+    "cast": Terminal.CAST_ERROR,
+    "check": Terminal.CHECK_ERROR,
+    "rule": Terminal.RULE_ERROR,
+}
 
 
 def judge(evidence: Evidence) -> Trace:
@@ -168,6 +173,8 @@ def violation_text(violation: Mapping[str, Any]) -> str:
         return f"{violation['column']} is missing"
     if violation["kind"] == "cast":
         return f"{violation['column']} is no {violation['rule']}: {violation['value']!r}"
+    if violation["kind"] == "check":
+        return f"{violation['column']} breaks {violation['rule']}: {violation['value']!r}"
     return f"breaks rule {violation['rule']}"
 
 

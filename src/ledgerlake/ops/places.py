@@ -17,6 +17,7 @@ class Terminal(StrEnum):
     PARSE_ERROR = "parse error"
     CDE_ERROR = "cde error"
     CAST_ERROR = "cast error"
+    CHECK_ERROR = "check error"
     RULE_ERROR = "rule error"
     DLQ = "DLQ"
     FIREHOSE_ERROR = "Firehose error"

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from ledgerlake.contracts.model import IDEMPOTENCY_KEY, Column, Contract, EnvelopeColumn
 from ledgerlake.contracts.types import ColumnType
-from ledgerlake.records import numbers, times
+from ledgerlake.records import constraints, numbers, privacy, times
 from ledgerlake.records.layout import Layout
-from ledgerlake.records.sources import texts
+from ledgerlake.records.sources import column_texts
 
 VIOLATIONS: Final = "$violations"
 """The column of violations; a contract's column cannot have this name."""
@@ -57,12 +57,13 @@ def schema(contract: Contract) -> pa.Schema:
     return pa.schema([*typed, (VIOLATIONS, pa.list_(VIOLATION))])
 
 
-def cast(rows: pa.RecordBatch, contract: Contract, layout: Layout) -> pa.RecordBatch:
+def cast(rows: pa.RecordBatch, contract: Contract, layout: Layout, salt: str | None = None) -> pa.RecordBatch:
     """One typed row for each standardized row, in order, with all its violations.
 
     `rows`: STANDARDIZED's columns (string; `rescued` a map). Columns: the contract's, typed, NULL where a cast failed;
     VIOLATIONS, list<struct<kind, column, rule, value>> in the contract's order, NULL for a good row: kind `cde` with
-    rule `required`, or kind `cast` with the type as rule and the whole text as value.
+    rule `required`, kind `cast` with the type as rule, kind `check` with the option as rule; value is the whole text.
+    Of a personal column neither holds a text: see `privacy`. Raises NoSalt.
     """
     found = _Violations(rows.num_rows)
     if contract.key is None:
@@ -72,7 +73,9 @@ def cast(rows: pa.RecordBatch, contract: Contract, layout: Layout) -> pa.RecordB
         if column is contract.key:
             _require_key(rows, found)
         else:
-            typed[column.name] = _cast_column(texts(rows, column.sources[0], layout), column, found)
+            typed[column.name] = _cast_column(column_texts(rows, column, layout), column, found)
+            if column.pii:
+                typed[column.name] = privacy.protected(typed[column.name], column.pii, salt)
     return pa.RecordBatch.from_arrays(
         [*(typed[column.name] for column in contract.columns), found.column()], schema=schema(contract)
     )
@@ -102,7 +105,7 @@ class _Violations:
         self._by_row: dict[int, list[dict[str, str | None]]] = {}
 
     def add(self, broken: pa.BooleanArray, values: pa.StringArray, kind: str, column: str, rule: str) -> None:
-        """Add one violation to each row of which `broken` is true."""
+        """Add one violation, with the row's value, to each row of which `broken` is true."""
         for row in pc.indices_nonzero(broken).to_pylist():
             entry = {"kind": kind, "column": column, "rule": rule, "value": values[row].as_py()}
             self._by_row.setdefault(row, []).append(entry)
@@ -125,13 +128,36 @@ def _missing(values: pa.StringArray, *, blank_counts: bool) -> pa.BooleanArray:
 def _cast_column(values: pa.StringArray, column: Column | EnvelopeColumn, found: _Violations) -> pa.Array:
     if column.cde:
         blank_counts = column.type.kind == "string" and not column.allow_empty
-        found.add(_missing(values, blank_counts=blank_counts), values, "cde", column.name, "required")
+        missing = _missing(values, blank_counts=blank_counts)
+        found.add(missing, _shown(values, column), "cde", column.name, "required")
     elif column.default is not None:
         values = pc.fill_null(values, column.default)
-    typed, failed = cast_texts(values, column.type, column.format)
+    typed, failed = cast_values(values, column)
     if failed is not None:
-        found.add(failed, values, "cast", column.name, str(column.type))
+        found.add(failed, _shown(values, column), "cast", column.name, str(column.type))
+    for rule, broken in constraints.broken(values, typed, column, lambda texts: cast_values(texts, column)[0]):
+        found.add(broken, _shown(values, column), "check", column.name, rule)
     return typed
+
+
+def _shown(values: pa.StringArray, column: Column | EnvelopeColumn) -> pa.StringArray:
+    return privacy.masked(values) if column.pii else values
+
+
+def cast_values(values: pa.StringArray, column: Column | EnvelopeColumn) -> tuple[pa.Array, pa.BooleanArray | None]:
+    """A column's texts as its values, read as its options say, and which of them failed (None: not one)."""
+    if column.true_values or column.false_values:
+        values = _spelled(values, column)
+    return cast_texts(values, column.type, column.format)
+
+
+def _spelled(values: pa.StringArray, column: Column | EnvelopeColumn) -> pa.StringArray:
+    """The contract's own words for true and false as those two words; other texts stay as they are."""
+    lowered = pc.ascii_lower(values)
+    for words, meaning in ((column.true_values, "true"), (column.false_values, "false")):
+        known = pc.ascii_lower(pa.array(words, pa.string()))
+        values = pc.if_else(pc.is_in(lowered, known), meaning, values)
+    return values
 
 
 def cast_texts(

@@ -1,16 +1,33 @@
 """Read a contract's source out of flattened rows: from the column its path owns, else from `rescued` (design 4.1)."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledgerlake.contracts.model import Attribute, Path
+from ledgerlake.contracts.model import Attribute, Column, EnvelopeColumn, Path
 from ledgerlake.records.layout import Layout
 from ledgerlake.records.paths import pointer
 
+WHITE_SPACE: Final = " \t\n\r\x0b\x0c"
+"""ASCII's: what a blank text holds nothing else of, and what `trim` takes away."""
+
 _attributes = msgspec.json.Decoder(dict[str, str]).decode
+
+
+def column_texts(rows: pa.RecordBatch, column: Column | EnvelopeColumn, layout: Layout) -> pa.StringArray:
+    """The text of a column in each row, after trim and empty_as_null: its first source that then has one counts."""
+    read = [_trimmed(texts(rows, source, layout), column) for source in column.sources]
+    return read[0] if len(read) == 1 else pc.coalesce(*read)
+
+
+def _trimmed(values: pa.StringArray, column: Column | EnvelopeColumn) -> pa.StringArray:
+    if column.trim:
+        values = pc.utf8_trim(values, WHITE_SPACE)
+    if column.empty_as_null:
+        values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
+    return values
 
 
 def texts(rows: pa.RecordBatch, source: Path | Attribute, layout: Layout) -> pa.StringArray:

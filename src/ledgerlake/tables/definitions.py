@@ -51,6 +51,8 @@ RECONCILIATION_LOG: Final = "reconciliation_log"
 RECONCILIATION_FINDINGS: Final = "reconciliation_findings"
 DRIFT_LOG: Final = "drift_log"
 STAGING_SUFFIX: Final = "_staging"
+TAGS: Final = "ledgerlake.tags"
+"""The table property that holds the contract's tags."""
 
 _COMMON: Final = {
     "format-version": "2",
@@ -225,17 +227,17 @@ def curated(contract: Contract) -> Definition:
             *(_contract_column(column) for column in contract.columns),
         ],
         contract.partition_by,
-        {**_MERGE_ON_READ, **_STAGED, **_whole_bounds("idempotency_key")},
+        {**_MERGE_ON_READ, **_STAGED, **_whole_bounds("idempotency_key"), **_tags(contract)},
     )
 
 
 def errors() -> Definition:
     """CURATED `errors`: records that broke their contract, whole, with every violation. One row per message_id."""
     violation = StructType(
-        _optional("kind", StringType(), "cde, cast or rule."),
+        _optional("kind", StringType(), "cde, cast, check or rule."),
         _optional("column", StringType(), "The column; none for a rule."),
-        _optional("rule", StringType(), "`required`, the type, or the rule's name."),
-        _optional("value", StringType(), "The value that failed; none for a rule."),
+        _optional("rule", StringType(), "`required`, the type, the option or the rule's name."),
+        _optional("value", StringType(), "The value that failed, *** of personal data; none for a rule."),
     )
     return _table(
         "curated",
@@ -246,7 +248,7 @@ def errors() -> Definition:
             _optional("idempotency_key", StringType(), "Its key, where it has one."),
             _optional("publish_time", TimestamptzType(), "When the sender published it."),
             _optional("violations", ListType(0, violation), "Everything that is wrong with it."),
-            _optional("record", StringType(), "The whole standardized row, as JSON text."),
+            _optional("record", StringType(), "The whole standardized row, as JSON text; *** for personal data."),
             _optional("contract_version", IntegerType(), "The contract it broke."),
             _optional("batch_id", StringType(), "The standardized batch that brought it."),
             _optional("failed_at", TimestamptzType(), "When it was found."),
@@ -425,8 +427,12 @@ _TYPES: Final[dict[str, IcebergType]] = {
 }
 
 
+def _tags(contract: Contract) -> dict[str, str]:
+    return {TAGS: ", ".join(contract.tags)} if contract.tags else {}
+
+
 def _contract_column(column: ContractColumn | EnvelopeColumn) -> NestedField:
-    return _optional(column.name, iceberg_type(column.type), column.description)
+    return _optional(column.name, iceberg_type(column.type), column.doc)
 
 
 def _required(name: str, kind: IcebergType, doc: str | None) -> NestedField:

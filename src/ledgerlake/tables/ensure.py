@@ -11,7 +11,7 @@ from ledgerlake.contracts.model import Contract
 from ledgerlake.errors import TerminalError, TransientError
 from ledgerlake.records.layout import Owned
 from ledgerlake.tables import definitions
-from ledgerlake.tables.definitions import RESERVED_TOPICS, Definition
+from ledgerlake.tables.definitions import RESERVED_TOPICS, TAGS, Definition
 from ledgerlake.tables.lake import Lake
 
 ATTEMPTS = 10
@@ -52,11 +52,11 @@ def ensure_contract(lake: Lake, contract: Contract) -> None:
 
 
 def evolve(lake: Lake, definition: Definition) -> Table:
-    """Make the table, or add the columns it lacks, widen the types that grew, and renew the columns' docs."""
+    """Make the table, or add the columns it lacks, widen the types that grew, and renew the columns' docs and tags."""
     _make_missing(lake, definition)
     for _ in range(ATTEMPTS):
         table = lake.load(definition.layer, definition.name)
-        if not _apply(table, definition.schema.fields):
+        if not _apply(table, definition.schema.fields) and not _tag(table, definition.properties.get(TAGS)):
             return table
     raise TableBusy(f"{definition.layer}.{definition.name} changes faster than it can be evolved")
 
@@ -108,6 +108,21 @@ def _apply(table: Table, wanted: Iterable[NestedField]) -> bool:
                     continue
                 kind = column.field_type if isinstance(column.field_type, PrimitiveType) else None
                 update.update_column(column.name, field_type=kind, doc=column.doc)
+    except CommitFailedException:
+        return True
+    return True
+
+
+def _tag(table: Table, tags: str | None) -> bool:
+    """Commit the tags; whether they were others, or another writer came first."""
+    if table.properties.get(TAGS) == tags:
+        return False
+    try:
+        with table.transaction() as change:
+            if tags:
+                change.set_properties({TAGS: tags})
+            else:
+                change.remove_properties(TAGS)
     except CommitFailedException:
         return True
     return True

@@ -14,6 +14,7 @@ from ledgerlake.records.casts import TIMESTAMP, VIOLATIONS, cast, schema
 from ledgerlake.records.flatten import RESCUED
 from ledgerlake.records.layout import Layout
 from ledgerlake.records.paths import pointer
+from ledgerlake.records.privacy import require_salt
 
 ENVELOPE: Final = ("message_id", "idempotency_key", "publish_time", "ingestion_ts", "batch_id")
 WARNED: Final = "$warned"
@@ -25,17 +26,19 @@ _TEXTS: Final = "array<string>"
 _VIOLATIONS_TYPE: Final = "array<struct<kind:string,column:string,rule:string,value:string>>"
 
 
-def typed(standardized: DataFrame, contract: Contract, layout: Layout) -> DataFrame:
+def typed(standardized: DataFrame, contract: Contract, layout: Layout, salt: str | None = None) -> DataFrame:
     """One typed row for each standardized row.
 
     Columns out: message_id, idempotency_key, publish_time, ingestion_ts, batch_id, the contract's (typed; NULL where a
-    cast failed), $violations (NULL for a good row), $warned and $failing (names of rules).
+    cast failed; personal data as CURATED holds it, hashed with the salt), $violations (NULL for a good row), $warned
+    and $failing (names of rules). Raises NoSalt.
     """
+    require_salt(contract, salt)
     read = [*ENVELOPE, *_needed(contract, layout, standardized.columns)]
     target = pa.schema(
         [*((name, TIMESTAMP if name in _TIMES else pa.string()) for name in ENVELOPE), *schema(contract)]
     )
-    function = partial(_cast_batches, contract=contract, layout=layout)
+    function = partial(_cast_batches, contract=contract, layout=layout, salt=salt)
     cast_rows = standardized.select(*read).mapInArrow(function, from_arrow_schema(target))
     return _judged(cast_rows, contract)
 
@@ -54,9 +57,11 @@ def _needed(contract: Contract, layout: Layout, present: Iterable[str]) -> list[
     return [name for name in present if name in wanted]
 
 
-def _cast_batches(batches: Iterable[pa.RecordBatch], contract: Contract, layout: Layout) -> Iterator[pa.RecordBatch]:
+def _cast_batches(
+    batches: Iterable[pa.RecordBatch], contract: Contract, layout: Layout, salt: str | None
+) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        values = cast(batch, contract, layout)
+        values = cast(batch, contract, layout, salt)
         envelope = [batch.column(name) for name in ENVELOPE]
         yield pa.RecordBatch.from_arrays([*envelope, *values.columns], names=[*ENVELOPE, *values.schema.names])
 
