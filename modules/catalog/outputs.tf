@@ -21,6 +21,11 @@ output "lambda_names" {
   }
 }
 
+output "pii_salt_arn" {
+  description = "The secret that holds the salt of hashed personal data; empty when there is none."
+  value       = var.pii_salt_enabled ? aws_secretsmanager_secret.pii_salt[0].arn : ""
+}
+
 output "tables_made" {
   description = "What ensure_tables answered at the last apply; depend on it to come after the tables."
   value       = aws_lambda_invocation.ensure_tables.result

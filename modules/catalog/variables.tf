@@ -147,6 +147,19 @@ variable "deletion_protection" {
   nullable    = false
 }
 
+variable "pii_salt_enabled" {
+  description = "Keep a secret salt, which contracts with `pii`: sha256 need. Turned off, the salt is deleted for ever."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "pii_salt_name" {
+  description = "The name of the salt's secret."
+  type        = string
+  nullable    = false
+}
+
 variable "force_destroy" {
   description = "Let terraform destroy delete buckets that still hold data. Never where the data matters."
   type        = bool

@@ -29,6 +29,8 @@ locals {
   firehose_name    = "${local.name}-raw"
   alerts_topic_arn = "arn:${local.account.partition}:sns:${local.account.region}:${local.account.id}:${local.name}-alerts"
 
+  pii_salt_name = "${local.name}-pii-salt"
+
   settings = jsonencode({
     prefix              = var.prefix
     region              = local.account.region
@@ -38,6 +40,7 @@ locals {
     firehose_name       = local.firehose_name
     queue_prefix        = local.queue_prefix
     alerts_topic_arn    = local.alerts_topic_arn
+    pii_salt_secret     = var.pii_salt_enabled ? local.pii_salt_name : ""
     max_payload_columns = var.max_payload_columns
     topics_per_run      = var.glue.topics_per_run
     bytes_per_run       = var.glue.gigabytes_per_run * 1024 * 1024 * 1024
@@ -66,6 +69,8 @@ module "catalog" {
   firehose_error_days     = var.firehose_error_days
   point_in_time_recovery  = var.point_in_time_recovery
   deletion_protection     = var.deletion_protection
+  pii_salt_enabled        = var.pii_salt_enabled
+  pii_salt_name           = local.pii_salt_name
   force_destroy           = var.force_destroy
   alerts_topic_arn        = module.observability.alerts_topic_arn
   log_retention_days      = var.log_retention_days
@@ -118,6 +123,7 @@ module "orchestration" {
   schedule            = var.schedule
   reconciliation      = var.reconciliation
   alerts_topic_arn    = local.alerts_topic_arn
+  pii_salt_arn        = module.catalog.pii_salt_arn
   log_retention_days  = var.log_retention_days
   kms_key_arn         = var.kms_key_arn
 }

@@ -228,6 +228,13 @@ variable "point_in_time_recovery" {
   nullable    = false
 }
 
+variable "pii_salt_enabled" {
+  description = "Keep a secret salt, which contracts with `pii`: sha256 need. Turned off, the salt is deleted for ever."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "deletion_protection" {
   description = "Refuse to delete the DynamoDB tables until this is turned off."
   type        = bool

@@ -9,6 +9,8 @@ locals {
   }
   # The cycle's own; people start the others.
   stages = ["curate", "standardize"]
+  # Those that type rows: no other has to know what personal data is hashed with.
+  hashing = ["curate", "replay", "reprocess"]
 
   # Glue takes several Spark settings as one argument in this form.
   spark_conf = join(" --conf ", [
@@ -204,6 +206,12 @@ resource "aws_iam_role_policy" "job" {
           Condition = { StringEquals = { "cloudwatch:namespace" = each.key == "reconcile" ? ["Glue", "ledgerlake"] : ["Glue"] } }
         },
       ],
+      var.pii_salt_arn == "" || !contains(local.hashing, each.key) ? [] : [{
+        Sid      = "ReadSalt"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue"]
+        Resource = var.pii_salt_arn
+      }],
       local.use_the_key,
     )
   })

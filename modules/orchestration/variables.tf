@@ -123,6 +123,13 @@ variable "glue" {
   }
 }
 
+variable "pii_salt_arn" {
+  description = "The secret that holds the salt of hashed personal data; empty when there is none."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
 variable "max_concurrent_runs" {
   description = "How many Glue runs of one stage go at a time."
   type        = number

@@ -36,6 +36,7 @@ variables {
     idempotency_keys = "t-idempotency-keys", file_registry = "t-file-registry", circuit_breakers = "t-circuit-breakers"
   }
   topics           = ["events", "earthquakes"]
+  pii_salt_name    = "t-pii-salt"
   settings         = "{}"
   alerts_topic_arn = "arn:aws:sns:eu-central-1:123456789012:ledgerlake-test-alerts"
   lake_package     = { bucket = "t-artifacts", key = "lambda/lake.zip", hash = "aGFzaA==" }
@@ -161,6 +162,33 @@ run "lifecycle_rules_backups_and_protection_are_toggles" {
   assert {
     condition     = alltrue([for bucket in aws_s3_bucket.this : bucket.force_destroy])
     error_message = "force_destroy must reach every bucket."
+  }
+}
+
+run "the_salt_is_made_once_and_can_be_brought_back_for_a_month" {
+  command = plan
+
+  assert {
+    condition     = one(aws_secretsmanager_secret.pii_salt).name == "t-pii-salt" && one(aws_secretsmanager_secret.pii_salt).recovery_window_in_days == 30
+    error_message = "The salt must have its name, and its deletion must be one that can be taken back."
+  }
+
+  assert {
+    condition     = one(aws_secretsmanager_secret_version.pii_salt).secret_string_wo_version == 1 && one(aws_secretsmanager_secret_version.pii_salt).secret_string == null
+    error_message = "The salt must be written once, and stand in no state."
+  }
+}
+
+run "an_environment_may_keep_no_salt" {
+  command = plan
+
+  variables {
+    pii_salt_enabled = false
+  }
+
+  assert {
+    condition     = length(aws_secretsmanager_secret.pii_salt) == 0 && length(aws_secretsmanager_secret_version.pii_salt) == 0 && output.pii_salt_arn == ""
+    error_message = "pii_salt_enabled = false must leave none."
   }
 }
 

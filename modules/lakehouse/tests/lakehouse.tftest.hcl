@@ -114,6 +114,15 @@ run "the_settings_document_says_what_the_outputs_say" {
   }
 }
 
+run "the_settings_document_names_the_salt" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(output.settings).pii_salt_secret == "ledgerlake-test-pii-salt"
+    error_message = "The salt's name must be worked out from the prefix."
+  }
+}
+
 run "packages_are_kept_by_content" {
   command = plan
 
@@ -140,6 +149,7 @@ run "every_option_turned_the_other_way" {
     lifecycle_rules        = false
     point_in_time_recovery = false
     deletion_protection    = true
+    pii_salt_enabled       = false
     force_destroy          = true
     schedule_enabled       = false
     drain_enabled          = false
@@ -158,6 +168,11 @@ run "every_option_turned_the_other_way" {
   assert {
     condition     = jsondecode(output.settings).max_payload_columns == 200 && jsondecode(output.settings).topics_per_run == 50 && jsondecode(output.settings).parallel_topics == 8
     error_message = "Sizes must reach the settings document."
+  }
+
+  assert {
+    condition     = jsondecode(output.settings).pii_salt_secret == ""
+    error_message = "Without a salt the settings document names none."
   }
 
   assert {

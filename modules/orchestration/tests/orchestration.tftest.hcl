@@ -272,6 +272,31 @@ run "a_key_is_used_by_jobs_state_machine_and_logs" {
   }
 }
 
+run "the_salt_is_read_by_the_jobs_that_type_rows_and_no_others" {
+  command = plan
+
+  variables {
+    pii_salt_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:t-pii-salt-AbCdEf"
+  }
+
+  assert {
+    condition = toset([
+      for name, policy in aws_iam_role_policy.job : name
+      if contains([for s in jsondecode(policy.policy).Statement : s.Resource if s.Sid == "ReadSalt"], var.pii_salt_arn)
+    ]) == toset(["curate", "replay", "reprocess"])
+    error_message = "Only curate, replay and reprocess may read the salt."
+  }
+}
+
+run "without_a_salt_no_job_may_read_secrets" {
+  command = plan
+
+  assert {
+    condition     = alltrue([for policy in aws_iam_role_policy.job : !strcontains(policy.policy, "secretsmanager")])
+    error_message = "There is no secret to read."
+  }
+}
+
 run "limits_are_checked_before_aws_refuses_them" {
   command = plan
 

@@ -159,7 +159,8 @@ def _key(column: Draft) -> Iterator[Problem]:
         message = "idempotency_key is always a critical data element"
         yield Problem(f"{column.pointer}/cde", message, "leave `cde` out")
     for field in _KEYLESS:
-        if column.document.get(field) not in (None, False, []):
+        given = column.document.get(field)
+        if given is not False and given not in (None, []):
             yield Problem(f"{column.pointer}/{field}", f"idempotency_key has no `{field}`", "take it away")
     if column.document.get("pii") is not None:
         message = (

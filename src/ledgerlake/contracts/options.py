@@ -45,9 +45,9 @@ def wrong_with_options(document: Document, kind: ColumnType | None) -> Found:
 def _unfit(document: Document, kind: ColumnType) -> Found:
     for option, kinds in _KINDS.items():
         if document.get(option) not in (None, []) and kind.kind not in kinds:
-            yield option, Wrong(f"a {kind} has no `{option}`", f"only {one_of(kinds)} has one; take it away")
+            yield option, Wrong(f"the type {kind} has no `{option}`", f"only {one_of(kinds)} has one; take it away")
     if document.get("pii") in ("sha256", "mask") and kind.kind != "string":
-        message = f"`pii` {document['pii']} leaves a text in CURATED, and a {kind} holds none"
+        message = f"`pii` {document['pii']} leaves a text in CURATED, which the type {kind} does not hold"
         yield "pii", Wrong(message, "write the type `string`, or `drop`")
 
 

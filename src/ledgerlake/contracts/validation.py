@@ -30,6 +30,7 @@ _EXAMPLES: Final = {
 _KINDS: Final = {
     "string_type": ("a text is needed here", 'write it in quotes, e.g. "0.00"'),
     "string_unicode": ("a text that UTF-8 can hold is needed here", "take the lone surrogate away"),
+    "string_too_short": ("an empty text says nothing", "write at least one character, or take it away"),
     "bool_type": ("true or false is needed here", "write true or false, without quotes"),
     "int_type": ("a whole number is needed here", "write e.g. 7, without quotes"),
     "tuple_type": ("a list is needed here", "write [ … ]"),
@@ -70,7 +71,7 @@ def _words(detail: ErrorDetails, field: str, context: dict[str, Any]) -> tuple[s
         return wrong.message, wrong.remedy
     if kind in _KINDS:
         message, remedy = _KINDS[kind]
-        return f"{message}, not {json_kind(value)}" if kind != "string_unicode" else message, remedy
+        return f"{message}, not {json_kind(value)}" if kind.endswith("_type") else message, remedy
     if kind == "missing":
         return f"`{field}` is missing", f"add it, e.g. {_EXAMPLES.get(field, field)}"
     if kind == "extra_forbidden":

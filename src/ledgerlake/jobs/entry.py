@@ -41,8 +41,9 @@ class Run:
             spark.stop()
 
     def _salt(self) -> Salt:
-        reach = {"region_name": self.settings.region, "endpoint_url": self.settings.endpoint_url}
-        return Salt(boto3.client("secretsmanager", **reach), self.settings.pii_salt_secret)
+        settings = self.settings
+        secrets = boto3.client("secretsmanager", region_name=settings.region, endpoint_url=settings.endpoint_url)
+        return Salt(secrets, settings.pii_salt_secret)
 
 
 def begin(arguments: Sequence[str] | None = None) -> Run:
