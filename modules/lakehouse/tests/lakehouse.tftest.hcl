@@ -42,6 +42,11 @@ mock_provider "aws" {
   }
 }
 
+override_module {
+  target  = module.catalog.module.pii_salt
+  outputs = { arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:ledgerlake-test-pii-salt-AbCdEf" }
+}
+
 variables {
   prefix       = "ledgerlake_test"
   topics       = ["events", "earthquakes"]

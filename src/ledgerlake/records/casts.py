@@ -12,7 +12,7 @@ from ledgerlake.contracts.model import IDEMPOTENCY_KEY, Column, Contract, Envelo
 from ledgerlake.contracts.types import ColumnType
 from ledgerlake.records import constraints, numbers, privacy, times
 from ledgerlake.records.layout import Layout
-from ledgerlake.records.sources import column_texts
+from ledgerlake.records.sources import column_texts, null_where
 
 VIOLATIONS: Final = "$violations"
 """The column of violations; a contract's column cannot have this name."""
@@ -177,7 +177,7 @@ def cast_texts(
         typed: pa.Array = pa.nulls(len(values), target)
     else:
         odd = pc.and_kleene(pc.is_valid(values), pc.invert(plain))
-        held = values if odd.true_count == 0 else pc.if_else(odd, None, values)
+        held = values if odd.true_count == 0 else null_where(values, odd)
         typed = _arrow_cast(held, kind, written)
     if odd.true_count == 0:
         return typed, None

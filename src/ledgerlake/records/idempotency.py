@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from ledgerlake.contracts.model import Attribute, Path
 from ledgerlake.records.casts import is_blank
 from ledgerlake.records.layout import Layout
-from ledgerlake.records.sources import texts
+from ledgerlake.records.sources import null_where, texts
 
 
 def idempotency_keys(
@@ -30,7 +30,7 @@ def idempotency_keys(
 
 
 def _present(values: pa.StringArray) -> pa.StringArray:
-    return pc.if_else(is_blank(values), pa.scalar(None, pa.string()), values)
+    return null_where(values, is_blank(values))
 
 
 def _composite(parts: Sequence[pa.StringArray]) -> pa.StringArray:

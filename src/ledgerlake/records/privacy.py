@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from ledgerlake.contracts.model import Contract
 from ledgerlake.errors import TerminalError
+from ledgerlake.records.sources import null_where
 
 MASK: Final = "***"
 """What stands for a text that is kept out: it tells neither the text's length nor any part of it."""
@@ -35,7 +36,7 @@ def protected(values: pa.Array, pii: Literal["sha256", "mask", "drop"], salt: st
 
 def masked(values: pa.Array) -> pa.StringArray:
     """MASK for each value, NULL for NULL."""
-    return pc.if_else(pc.is_valid(values), MASK, pa.scalar(None, pa.string()))
+    return null_where(pa.repeat(MASK, len(values)), pc.is_null(values))
 
 
 def _hashed(values: pa.StringArray, salt: str | None) -> pa.StringArray:

@@ -26,8 +26,16 @@ def _trimmed(values: pa.StringArray, column: Column | EnvelopeColumn) -> pa.Stri
     if column.trim:
         values = pc.utf8_trim(values, WHITE_SPACE)
     if column.empty_as_null:
-        values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
+        values = null_where(values, pc.equal(values, ""))
     return values
+
+
+def null_where(values: pa.StringArray, where: pa.BooleanArray) -> pa.StringArray:
+    """The texts, with NULL for those of which `where` is true.
+
+    Not `pc.if_else`: with a NULL it gives other texts than it was given when the array is a slice (pyarrow 20).
+    """
+    return pc.replace_with_mask(values, pc.fill_null(where, False), pa.scalar(None, pa.string()))
 
 
 def texts(rows: pa.RecordBatch, source: Path | Attribute, layout: Layout) -> pa.StringArray:

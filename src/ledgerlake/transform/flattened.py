@@ -63,6 +63,6 @@ def _flatten_batch(batch: pa.RecordBatch, layout: Layout, key: Sources, passed: 
     )
     envelope["idempotency_key"] = idempotency_keys(sources, key, layout, envelope["idempotency_key"])
     bad = pc.is_valid(flat.column(ERROR_CODE))
-    payload = pc.if_else(bad, batch.column(PAYLOAD), pa.scalar(None, pa.string()))
+    payload = null_where(batch.column(PAYLOAD), pc.invert(bad))
     columns = [*envelope.values(), *flat.columns, payload, *(batch.column(name) for name in passed)]
     return pa.RecordBatch.from_arrays(columns, names=[*envelope, *flat.schema.names, BAD_PAYLOAD, *passed])

@@ -378,3 +378,14 @@ def test_a_composite_key_is_a_compact_array_of_texts_and_needs_all_of_them():
 def test_without_a_source_only_the_message_brings_a_key():
     batch, layout = rows({}, {})
     assert idempotency_keys(batch, (), layout, pa.array([" ", "k"])).to_pylist() == [None, "k"]
+
+
+def test_texts_that_only_python_reads_are_right_in_any_slice():
+    held = pa.array([f"0.{number:017d}" if number % 3 else "0.5" for number in range(1000)])
+    for start, length in ((1, 999), (497, 63), (8, 64), (990, 10)):
+        typed, failed = cast_texts(held.slice(start, length), parse_type("double"))
+        assert failed is None
+        assert typed.to_pylist() == [float(text) for text in held.slice(start, length).to_pylist()]
+    keys = pa.array([" " if number % 3 else str(number) for number in range(1000)])
+    found = idempotency_keys(rows({})[0], (), Layout(), keys.slice(497, 63)).to_pylist()
+    assert found == [None if text == " " else text for text in keys.slice(497, 63).to_pylist()]
