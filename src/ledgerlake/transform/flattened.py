@@ -12,6 +12,7 @@ from ledgerlake.contracts.model import Attribute, Path
 from ledgerlake.records.flatten import ERROR_CODE, ERROR_MESSAGE, RESCUED, flatten
 from ledgerlake.records.idempotency import idempotency_keys
 from ledgerlake.records.layout import Layout
+from ledgerlake.records.sources import null_where
 
 PAYLOAD = "json_payload"
 BAD_PAYLOAD = "$json_payload"
