@@ -30,8 +30,8 @@ def test_the_problems_shown_are_those_that_are_told():
 
 
 def test_the_page_names_every_field_type_and_limit():
-    columns = [*Column.model_fields]
-    for name in (*Contract.model_fields, *columns, *SIMPLE_TYPES, *CURATED_COLUMNS):
+    fields = [field.alias or name for model in (Contract, Column) for name, field in model.model_fields.items()]
+    for name in (*fields, *SIMPLE_TYPES, *CURATED_COLUMNS):
         assert f"`{name}`" in PAGE
     assert f"at most {MAX_BYTES // 1024} KB" in PAGE
     assert f"0 to {MAX_DEDUP_WINDOW_DAYS}, default 7" in PAGE
