@@ -145,12 +145,3 @@ resource "aws_glue_catalog_database" "this" {
   description  = "ledgerlake: the ${each.key} layer."
   location_uri = "s3://${aws_s3_bucket.this[each.key].id}/"
 }
-
-module "pii_salt" {
-  source = "./salt"
-  count  = var.pii_salt_enabled ? 1 : 0
-
-  name          = var.pii_salt_name
-  force_destroy = var.force_destroy
-  kms_key_arn   = var.kms_key_arn
-}

@@ -23,7 +23,7 @@ output "lambda_names" {
 
 output "pii_salt_arn" {
   description = "The secret that holds the salt of hashed personal data; empty when there is none."
-  value       = var.pii_salt_enabled ? module.pii_salt[0].arn : ""
+  value       = var.pii_salt_enabled ? aws_secretsmanager_secret.pii_salt[0].arn : ""
 }
 
 output "tables_made" {

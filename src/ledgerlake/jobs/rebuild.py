@@ -1,6 +1,6 @@
 """A reprocess at work: its names, its range, and the branches that it writes to (ADR 0010)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
@@ -18,7 +18,7 @@ from ledgerlake.tables.branches import BASE, BRANCH, Branch
 from ledgerlake.tables.definitions import Layer
 from ledgerlake.tables.layout import owned_columns
 from ledgerlake.tables.sql import identifier
-from ledgerlake.transform.compared import ADDED, CHANGED, EQUAL, REMOVED, Difference
+from ledgerlake.transform.compared import ADDED, CHANGED, EQUAL, REMOVED, Difference, Example
 
 
 class NothingToRebuild(TerminalError):
@@ -135,17 +135,21 @@ def counts(found: Mapping[str, Difference]) -> dict[str, int]:
     return {name: found[what].rows if what in found else 0 for name, what in names.items()}
 
 
-def column_changes(found: Mapping[str, Difference]) -> tuple[ColumnChange, ...]:
-    """The columns of a comparison that change, the most changed first."""
+def column_changes(found: Mapping[str, Difference], hidden: Collection[str] = ()) -> tuple[ColumnChange, ...]:
+    """The columns of a comparison that change, the most changed first, with samples but of `hidden` ones."""
     columns = [one for one in found.values() if not one.what.startswith("$")]
     return tuple(
         ColumnChange(
             column=one.what,
             rows=one.rows,
-            samples=tuple(Sample(id=e.id, before=e.before, after=e.after) for e in one.examples),
+            samples=tuple(Sample(id=e.id, before=e.before, after=e.after) for e in _shown(one, hidden)),
         )
         for one in sorted(columns, key=lambda one: (-one.rows, one.what))
     )
+
+
+def _shown(one: Difference, hidden: Collection[str]) -> tuple[Example, ...]:
+    return () if one.what in hidden else one.examples
 
 
 def samples(found: Mapping[str, Difference], what: str) -> tuple[str, ...]:

@@ -184,7 +184,7 @@ def _report(source: _Source, changes: Mapping[str, int]) -> LayerReport:
     return LayerReport(
         layer="curated",
         **counts(found),
-        columns=column_changes(found),
+        columns=column_changes(found, {column.name for column in work.contract.columns if column.pii}),
         added_samples=samples(found, ADDED),
         removed_samples=samples(found, REMOVED),
         failed_no_longer=changes["resolved"],

@@ -12,7 +12,7 @@ from ledgerlake.jobs.comparison import LayerReport
 from ledgerlake.jobs.failures import OF_LAYER
 from ledgerlake.jobs.rebuild import NothingToRebuild, Rebuild, column_changes, counts, samples
 from ledgerlake.jobs.standardize import parse_error_rows, same_start
-from ledgerlake.records.flatten import ERROR_CODE
+from ledgerlake.records.flatten import ERROR_CODE, RESCUED
 from ledgerlake.tables import snapshots
 from ledgerlake.tables.lake import staging
 from ledgerlake.tables.snapshots import Entry
@@ -20,6 +20,7 @@ from ledgerlake.transform.compared import ADDED, REMOVED, compared
 from ledgerlake.transform.flattened import flattened
 from ledgerlake.transform.identity import Identity, aggregates
 from ledgerlake.transform.occurrences import PLACE
+from ledgerlake.transform.private import private_columns
 from ledgerlake.transform.settled import BATCH, LOST, OCCURRENCE, ORIGIN, settled
 
 STANDING, FAILED, ANSWERED = "standing", "failed", "answered"
@@ -206,7 +207,7 @@ def _report(source: _Source, numbers: _Numbers) -> LayerReport:
     return LayerReport(
         layer="standardized",
         **counts(found),
-        columns=column_changes(found),
+        columns=column_changes(found, _hidden(work)),
         added_samples=samples(found, ADDED),
         removed_samples=samples(found, REMOVED),
         failed_no_longer=numbers.reparsed,
@@ -215,3 +216,9 @@ def _report(source: _Source, numbers: _Numbers) -> LayerReport:
         lost_samples=tuple(row["message_id"] for row in lost.collect()) if numbers.lost else (),
         without_raw=numbers.without_raw,
     )
+
+
+def _hidden(work: Rebuild) -> set[str]:
+    """The columns whose values no report tells: those of personal data, and those that may hold some among others."""
+    private = work.contract.private_sources
+    return {*private_columns(work.contract, work.layout()), RESCUED, "attributes"} if private else set()

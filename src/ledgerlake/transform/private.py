@@ -26,7 +26,7 @@ def without_private(standardized: DataFrame, contract: Contract, layout: Layout)
     """
     if not contract.private_sources:
         return standardized
-    hidden = {owned.name for owned in layout.columns if contract.is_private(segments(owned.pointer))}
+    hidden = private_columns(contract, layout)
     masked = {name: F.when(F.col(name).isNotNull(), MASK) for name in standardized.columns if name in hidden}
     paths = [source for source in contract.private_sources if not isinstance(source, Attribute)]
     names = [source.name for source in contract.private_sources if isinstance(source, Attribute)]
@@ -36,6 +36,11 @@ def without_private(standardized: DataFrame, contract: Contract, layout: Layout)
         held = F.from_json(_ATTRIBUTES, _TEXTS)
         masked[_ATTRIBUTES] = F.to_json(_hidden(held, lambda key: key.isin(names)))
     return standardized.withColumns(masked)
+
+
+def private_columns(contract: Contract, layout: Layout) -> frozenset[str]:
+    """STANDARDIZED's payload columns that may hold personal data."""
+    return frozenset(owned.name for owned in layout.columns if contract.is_private(segments(owned.pointer)))
 
 
 def _hidden(texts: Column, hides: Callable[[Column], Column]) -> Column:
