@@ -350,6 +350,15 @@ def test_a_failed_record_whose_edited_form_is_on_its_way_is_still_open_and_names
     assert (edited.ending.state, edited.replaces) == (Terminal.IN_FLIGHT, ["bad"])
 
 
+def test_a_failed_check_names_the_option_and_the_value(tables):
+    tables.land(row("bad"))
+    name = tables.standardize(row("bad"))
+    check = {"kind": "check", "column": "state", "rule": "allowed_values", "value": "Paid"}
+    tables.curate(bad=[failed("bad", name) | {"violations": [check]}])
+    (found,) = trace(tables.lake, STATE, "bad")
+    assert (found.ending.state, found.ending.why) == (Terminal.CHECK_ERROR, "state breaks allowed_values: 'Paid'")
+
+
 def commands(remedy):
     return [shlex.split(command) for command in re.findall(r"ledgerlake ([^;]+)", remedy)]
 
