@@ -351,10 +351,10 @@ def test_a_failed_record_whose_edited_form_is_on_its_way_is_still_open_and_names
 
 
 def test_a_failed_check_names_the_option_and_the_value(tables):
-    tables.land(row("bad"))
-    name = tables.standardize(row("bad"))
+    tables.land(row("bad"), row("other"))
+    name = tables.standardize(row("bad"), row("other"))
     check = {"kind": "check", "column": "state", "rule": "allowed_values", "value": "Paid"}
-    tables.curate(bad=[failed("bad", name) | {"violations": [check]}])
+    tables.curate(row("other"), bad=[failed("bad", name) | {"violations": [check]}])
     (found,) = trace(tables.lake, STATE, "bad")
     assert (found.ending.state, found.ending.why) == (Terminal.CHECK_ERROR, "state breaks allowed_values: 'Paid'")
 
