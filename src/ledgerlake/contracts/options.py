@@ -11,7 +11,7 @@ from ledgerlake.contracts.model import MAX_COLUMN_DESCRIPTION, Column, column_do
 from ledgerlake.contracts.problems import Wrong, one_of
 from ledgerlake.contracts.types import ColumnType
 from ledgerlake.records.casts import cast_values
-from ledgerlake.records.constraints import ORDERED, broken
+from ledgerlake.records.constraints import ORDERED, broken, whole
 
 Document = dict[str, Any]
 Found = Iterator[tuple[str, Wrong]]
@@ -63,7 +63,7 @@ def _contradictions(document: Document) -> Found:
 def _words(document: Document) -> Found:
     meaning = {"true": "true_values", "false": "false_values"}
     for option in ("true_values", "false_values"):
-        for index, word in enumerate(_texts(document, option)):
+        for index, word in _texts(document, option):
             if meaning.setdefault(word.lower(), option) != option:
                 message = f"the word {word[:100]!r} stands for true and for false"
                 yield f"{option}/{index}", Wrong(message, "give it one meaning; upper and lower case are the same")
@@ -74,7 +74,8 @@ def _pattern(document: Document) -> Found:
     if not isinstance(pattern, str) or not _is_utf8(pattern):
         return
     try:
-        pc.match_substring_regex(pa.array([""]), pattern)
+        for written in (pattern, whole(pattern)):  # `a)|(b` is none by itself, `\Qa` none within another
+            pc.match_substring_regex(pa.array([""]), written)
     except pa.ArrowInvalid as error:
         reason = str(error).removeprefix("Invalid regular expression: ")[:200]
         remedy = "write an RE2 expression, e.g. [A-Z]{2}[0-9]{6}; it knows no look-around and no references"
@@ -82,11 +83,10 @@ def _pattern(document: Document) -> Found:
 
 
 def _comment(document: Document) -> Found:
-    description, unit = (document.get(field) or None for field in ("description", "unit"))
-    texts = [text for text in (description, unit) if isinstance(text, str)]
-    if len(texts) < sum(text is not None for text in (description, unit)):
+    description, unit = document.get("description"), document.get("unit")
+    if not isinstance(description, str | None) or not isinstance(unit, str | None):
         return
-    length = len(column_doc(description, unit, list(_texts(document, "tags"))) or "")
+    length = len(column_doc(description, unit, [tag for _, tag in _texts(document, "tags")]) or "")
     if length > MAX_COLUMN_DESCRIPTION >= len(description or ""):
         message = f"description, unit and tags make a comment of {length} characters"
         yield "description", Wrong(message, f"the data catalogue takes {MAX_COLUMN_DESCRIPTION}: shorten them")
@@ -99,16 +99,14 @@ def _values(document: Document, kind: ColumnType) -> Found:
         return
     named = {option: document.get(option) for option in ("default", "min", "max") if _has(option, kind)}
     if _has("allowed_values", kind):
-        named |= {f"allowed_values/{index}": text for index, text in enumerate(_texts(document, "allowed_values"))}
-    values: dict[str, Any] = {}
-    for place, text in named.items():
-        if not isinstance(text, str) or not _is_utf8(text):
-            continue
-        values[place] = cast_values(pa.array([text]), column)[0][0].as_py()
-        if values[place] is None:
-            option = "allowed value" if "/" in place else place
-            remedy = "write it as the payload would, or change the type"
-            yield place, Wrong(f"the {option} {text[:100]!r} is no {kind}", remedy)
+        named |= {f"allowed_values/{index}": text for index, text in _texts(document, "allowed_values")}
+    texts = {place: text for place, text in named.items() if isinstance(text, str) and _is_utf8(text)}
+    typed, _ = cast_values(pa.array(texts.values(), pa.string()), column)
+    values = dict(zip(texts, typed.to_pylist(), strict=True))
+    for place in (place for place, value in values.items() if value is None):
+        option = "allowed value" if "/" in place else place
+        remedy = "write it as the payload would, or change the type"
+        yield place, Wrong(f"the {option} {texts[place][:100]!r} is no {kind}", remedy)
     least, most = values.get("min"), values.get("max")
     if least is not None and most is not None and least > most:
         yield "min", Wrong(f"min {document['min'][:100]} is more than max {document['max'][:100]}", "no value fits")
@@ -140,9 +138,10 @@ def _has(option: str, kind: ColumnType) -> bool:
     return option not in _KINDS or kind.kind in _KINDS[option]
 
 
-def _texts(document: Document, field: str) -> Iterator[str]:
+def _texts(document: Document, field: str) -> Iterator[tuple[int, str]]:
+    """The texts of a list, each with its place in it."""
     items = document.get(field)
-    yield from (item for item in (items if isinstance(items, list) else []) if isinstance(item, str))
+    yield from ((n, item) for n, item in enumerate(items if isinstance(items, list) else []) if isinstance(item, str))
 
 
 def _is_utf8(text: str) -> bool:

@@ -153,9 +153,9 @@ def cast_values(values: pa.StringArray, column: Column | EnvelopeColumn) -> tupl
 
 def _spelled(values: pa.StringArray, column: Column | EnvelopeColumn) -> pa.StringArray:
     """The contract's own words for true and false as those two words; other texts stay as they are."""
-    lowered = pc.ascii_lower(values)
+    lowered = pc.utf8_lower(values)
     for words, meaning in ((column.true_values, "true"), (column.false_values, "false")):
-        known = pc.ascii_lower(pa.array(words, pa.string()))
+        known = pc.utf8_lower(pa.array(words, pa.string()))
         values = pc.if_else(pc.is_in(lowered, known), meaning, values)
     return values
 

@@ -48,6 +48,7 @@ KEY = {"name": "idempotency_key", "type": "string", "source": "id"}
         (column("int", pattern="[0-9]"), "pattern", "the type int has no `pattern`", "only `string`"),
         (column(pattern="a(b"), "pattern", "'a(b' is no pattern: missing )", "RE2"),
         (column(pattern="a)|(b"), "pattern", "is no pattern", "RE2"),
+        (column(pattern="\\Qa"), "pattern", "is no pattern: missing )", "RE2"),
         (column(pattern="a(?=b)"), "pattern", "is no pattern: invalid perl operator", "look-around"),
         (column(pattern="x" * 1001), "pattern", "at most 1000 characters", "docs"),
         (column("json", min_length=1), "min_length", "the type json has no `min_length`", "take it away"),
@@ -83,12 +84,12 @@ def test_a_wrong_option_is_named_with_its_remedy(wrong, place, message, remedy):
 
 def test_all_that_is_wrong_with_the_options_is_told_at_once():
     wrong = column(
-        "int", min="x", max="y", allowed_values=["z", "1"], pattern="(", tags=[""], pii="mask", **{"$id": "?"}
+        "int", min="x", max="y", allowed_values=[1, "z", "1"], pattern="(", tags=[""], pii="mask", **{"$id": "?"}
     )
     assert set(problems(wrong, column("string", "b", max="z"), tags="x")) == {
         *(
             f"/payload_columns/0/{place}"
-            for place in ("min", "max", "allowed_values/0", "pattern", "tags/0", "pii", "$id")
+            for place in ("min", "max", "allowed_values/0", "allowed_values/1", "pattern", "tags/0", "pii", "$id")
         ),
         "/payload_columns/1/max",
         "/tags",
