@@ -34,7 +34,7 @@ _CONSTRAINTS: Final = ("allowed_values", "min", "max", "pattern", "min_length", 
 
 def wrong_with_options(document: Document, kind: ColumnType | None) -> Found:
     """What is wrong with a column's options; `kind` is its type, None where it or its format cannot be read."""
-    found = [*_contradictions(document), *_words(document), *_pattern(document), *_comment(document)]
+    found = [*_contradictions(document), *_lists(document), *_pattern(document), *_comment(document)]
     if kind:
         found += [*_unfit(document, kind), *_values(document, kind)]
     yield from found
@@ -60,7 +60,10 @@ def _contradictions(document: Document) -> Found:
         yield "min_length", Wrong(f"min_length {least} is more than max_length {most}", "no text could be right")
 
 
-def _words(document: Document) -> Found:
+def _lists(document: Document) -> Found:
+    for option in ("allowed_values", "true_values", "false_values", "tags"):
+        if document.get(option) == []:
+            yield option, Wrong("an empty list says nothing", "name at least one, or take it away")
     meaning = {"true": "true_values", "false": "false_values"}
     for option in ("true_values", "false_values"):
         for index, word in _texts(document, option):
