@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, Final, Literal
 
+from pydantic import BaseModel
+
 from ledgerlake.contracts.model import IDEMPOTENCY_KEY, Column, Contract, EnvelopeColumn, Rule, written_source
 from ledgerlake.contracts.partitions import Partition
 from ledgerlake.contracts.problems import Problem, did_you_mean
@@ -145,15 +147,15 @@ def _of_contract(kind: str, pointer: str, impact: Impact, reason: str, remedy: s
     return Change(kind, kind, pointer, None, impact, reason, remedy)
 
 
-def written(part: Contract | AnyColumn | Rule) -> dict[str, str]:
+def written(model: type[BaseModel]) -> dict[str, str]:
     """The attribute that holds each field, by the field's name as a contract writes it."""
-    return {field.alias or name: name for name, field in type(part).model_fields.items()}
+    return {field.alias or name: name for name, field in model.model_fields.items()}
 
 
 def _changed(old: Any, new: Any, judges: Mapping[str, Judge]) -> Iterator[tuple[str, Any, Any, Impact]]:
     """The judged fields in which two contracts or columns differ, each with its two values and its impact."""
-    before = written(old)
-    for field, attribute in written(new).items():
+    before = written(type(old))
+    for field, attribute in written(type(new)).items():
         if field not in judges or field not in before:
             continue
         was, value = getattr(old, before[field]), getattr(new, attribute)
@@ -209,7 +211,7 @@ def _added(pointer: str, column: AnyColumn, old: Contract) -> Change:
     name = column.name
     if not old.curated and name != IDEMPOTENCY_KEY:
         return _of_column("column_added", pointer, name, "safe", f"the column `{name}` ({column.type}) is added")
-    fields = written(column)
+    fields = written(type(column))
     demanding = [field for field in ("cde", *CHECKS) if field in fields and getattr(column, fields[field])]
     if not demanding and name != IDEMPOTENCY_KEY:
         reason = f"the column `{name}` ({column.type}) is added; rows curated before have none"
