@@ -12,6 +12,7 @@ from rich.text import Text
 from ledgerlake.ops import reports
 from ledgerlake.ops.environment import Environment
 from ledgerlake.ops.job_runs import JobRuns, Look
+from ledgerlake.state.gate import Gate
 from ledgerlake.state.requests import Document
 
 out = reports.console()
@@ -49,6 +50,11 @@ Until = Annotated[
 def environment_of(ctx: typer.Context) -> Environment:
     """The environment that the command was told to work on."""
     return Environment.load(str(ctx.obj))
+
+
+def gate_of(environment: Environment) -> Gate:
+    """Which topics may be processed, and by which contract."""
+    return Gate(environment.dynamodb.Table(environment.settings.dynamodb_tables.processing_enabled))
 
 
 @contextmanager
