@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from ledgerlake.commands.shared import environment_of, err, gate_of, out
+from ledgerlake.commands.shared import contracts_of, environment_of, err, out, print_problems
 from ledgerlake.contracts import ContractError, load
-from ledgerlake.ops.upload_contract import Contracts
 
 schema_app = typer.Typer(no_args_is_help=True, help="Check and publish contracts.")
 
@@ -29,7 +27,7 @@ def _valid(file: Path) -> bool:
     try:
         contract = load(_read(file), file.resolve().parent.name)
     except ContractError as error:
-        _print_problems(file, error)
+        print_problems(str(file), error)
         return False
     out.print(f"[green]✓[/] {file}: {len(contract.payload_columns)} columns, {len(contract.rules)} rules")
     return True
@@ -43,13 +41,13 @@ def publish(
     """Give contracts to the environment and wait until they are active, or print why not."""
     texts = {file: _read(file) for file in files}
     environment = environment_of(ctx)
-    contracts = Contracts(environment.s3, environment.settings.buckets.contracts, gate_of(environment))
+    contracts = contracts_of(environment)
     failed = False
     for file, text in texts.items():
         try:
             published = contracts.publish(file.resolve().parent.name, text)
         except ContractError as error:
-            _print_problems(file, error)
+            print_problems(str(file), error)
             failed = True
             continue
         word = "is active as" if published.changed else "was active already as"
@@ -66,10 +64,3 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _print_problems(file: Path, error: ContractError) -> None:
-    err.print(f"[bold red]✗[/] {escape(str(file))}: {len(error.problems)} problem(s)")
-    for problem in error.problems:
-        err.print(f"  [bold]{escape(problem.pointer or '/')}[/] {escape(problem.message)}", highlight=False)
-        err.print(f"    [dim]→ {escape(problem.remedy)}[/]", highlight=False)
