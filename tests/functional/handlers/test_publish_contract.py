@@ -10,15 +10,16 @@ from urllib.parse import quote_plus
 import boto3
 import pytest
 
+from ledgerlake.contracts.document import MAX_BYTES
 from ledgerlake.failpoints import Crashed
 from ledgerlake.handlers import ensure_tables, lakehouse, publish_contract
 from ledgerlake.ops import publish
 from ledgerlake.ops.candidates import Pending
 from ledgerlake.ops.publish import Publisher
 from ledgerlake.state.checkpoints import Checkpoints
-from ledgerlake.state.contracts import ContractsBucket
+from ledgerlake.state.contracts import ContractsBucket, as_metadata
 from ledgerlake.state.gate import Gate, Overtaken
-from ledgerlake.state.locks import Locks
+from ledgerlake.state.locks import LockHeld, Locks
 from ledgerlake.state.store import State
 from ledgerlake.tables import ensure
 
