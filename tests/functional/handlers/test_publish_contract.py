@@ -15,11 +15,9 @@ from ledgerlake.failpoints import Crashed
 from ledgerlake.handlers import ensure_tables, lakehouse, publish_contract
 from ledgerlake.ops import publish
 from ledgerlake.ops.candidates import Pending
-from ledgerlake.ops.publish import Publisher
-from ledgerlake.state.checkpoints import Checkpoints
 from ledgerlake.state.contracts import ContractsBucket, as_metadata
 from ledgerlake.state.gate import Gate, Overtaken
-from ledgerlake.state.locks import LockHeld, Locks
+from ledgerlake.state.locks import LockHeld
 from ledgerlake.state.store import State
 from ledgerlake.tables import ensure
 
@@ -67,22 +65,6 @@ def renaming():
     document["rules"][0]["expression"] = "total >= 0"
     document["accept"] = ["column_renamed:total"]
     return json.dumps(document).encode()
-
-
-@pytest.fixture
-def bucket(settings):
-    s3 = boto3.client("s3", region_name=REGION)
-    name = settings.buckets.contracts
-    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    return boto3.resource("s3", region_name=REGION).Bucket(name)
-
-
-@pytest.fixture
-def publisher(bucket, state_tables, lake):
-    objects = ContractsBucket(boto3.client("s3", region_name=REGION), bucket.name)
-    locks = Locks(state_tables["locks"], Checkpoints(state_tables["checkpoints"]))
-    return Publisher(objects, Gate(state_tables["processing_enabled"]), lake, locks, patience=0)
 
 
 def behind(publisher, gate):
