@@ -493,6 +493,20 @@ def test_whatever_step_a_try_dies_at_another_contract_takes_its_place(bucket, pu
     assert len(numbers) == (3 if in_force else 2)
 
 
+def test_what_a_first_contract_left_makes_way_for_another(bucket, publisher, lake, arm):
+    """Its table was never written; the next contract wants other partitions, and another type under the same name."""
+    for point in ("publish.before_curated", "publish.after_tables", "publish.before_gate"):
+        dies(publisher, arm, submit(bucket, version()), point)
+    other = json.loads(version(partition_by=["month(amount)"]))
+    other["payload_columns"][1] = {"name": "amount", "type": "date", "source": "event.day"}
+    other["rules"] = []
+    published = publisher.publish(submit(bucket, json.dumps(other).encode()))
+    assert published.status == "active", published.problems
+    assert columns(lake)["amount"] == "date"
+    assert [field.name for field in lake.load("curated", TOPIC).spec().fields] == ["amount_month"]
+    assert told(lake) == [(1, "superseded"), (2, "active")]
+
+
 @pytest.mark.parametrize("point", sorted(REFUSING))
 def test_a_refusal_that_died_is_told_once(bucket, publisher, lake, arm, point):
     pending = submit(bucket, b"{")
