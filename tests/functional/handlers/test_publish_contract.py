@@ -493,6 +493,24 @@ def test_whatever_step_a_try_dies_at_another_contract_takes_its_place(bucket, pu
     assert len(numbers) == (3 if in_force else 2)
 
 
+def test_a_chain_of_renames_moves_each_name_on_by_one(bucket, publisher, lake, arm):
+    """Also where a try of it died, and its author thought better of it and came back to it later."""
+    publisher.publish(submit(bucket, version()))
+    before = fields(lake)
+    chain = copy.deepcopy(FIRST)
+    chain["payload_columns"][1] |= {"name": "pieces", "renamed_from": "amount"}
+    chain["payload_columns"][2] |= {"name": "count", "renamed_from": "pieces"}
+    chain["rules"][0]["expression"] = "pieces >= 0"
+    chain["accept"] = ["column_renamed:pieces", "column_renamed:count"]
+    dies(publisher, arm, submit(bucket, json.dumps(chain).encode()), "publish.after_tables")
+    assert publisher.publish(submit(bucket, version(owner="sales"))).version == 2
+    assert fields(lake) == before
+    assert publisher.publish(submit(bucket, json.dumps(chain).encode())).version == 3
+    after = fields(lake)
+    assert (after["pieces"], after["count"]) == (before["amount"], before["pieces"])
+    assert "amount" not in after
+
+
 def test_what_a_first_contract_left_makes_way_for_another(bucket, publisher, lake, arm):
     """Its table was never written; the next contract wants other partitions, and another type under the same name."""
     for point in ("publish.before_curated", "publish.after_tables", "publish.before_gate"):
