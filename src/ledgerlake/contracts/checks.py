@@ -99,6 +99,7 @@ def check(document: Document, topic: str) -> Iterator[Problem]:
     for column in columns:
         yield from _values(column)
         yield from _key(column)
+    yield from _renamed(columns)
     yield from _meeting(columns)
     yield from _inside_json(columns)
     yield from _personal(columns)
@@ -167,6 +168,24 @@ def _key(column: Draft) -> Iterator[Problem]:
             "idempotency_key cannot be personal data: every layer, the look-ups and the replays know a record by it"
         )
         yield Problem(f"{column.pointer}/pii", message, "make the key of something else, or have the sender hash it")
+
+
+def _renamed(columns: list[Draft]) -> Iterator[Problem]:
+    """A column has one name before, and a name becomes one column (contracts/renames.py knows the version before)."""
+    first: dict[str, str] = {}
+    for column in columns:
+        before = column.document.get("renamed_from")
+        if not isinstance(before, str):
+            continue
+        place = f"{column.pointer}/renamed_from"
+        if before == column.name:
+            yield Problem(place, f"`{before[:100]}` is the column's name already", "take `renamed_from` away")
+        if column.name == IDEMPOTENCY_KEY or before in _RESERVED:
+            yield Problem(place, "CURATED's own columns keep their names", "take `renamed_from` away")
+        if before in first:
+            message = f"`{before[:100]}` became the column at {first[before]} already"
+            yield Problem(place, message, "a column becomes one column; give the other one the same `source`")
+        first.setdefault(before, column.pointer)
 
 
 def _meeting(columns: list[Draft]) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from conservation.model import Contract, Message
 from lakehouse import START, Lakehouse
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
+from publishing import offer
 
 from ledgerlake import failpoints
 from ledgerlake.jobs.replay import replay
@@ -20,7 +21,6 @@ from ledgerlake.ops import forward, steps
 from ledgerlake.ops.dead_letters import DeadLetters
 from ledgerlake.ops.drain import drain
 from ledgerlake.ops.enqueue import MAX_BATCH_BYTES, Letter, Queue, QueueSender, batches
-from ledgerlake.ops.publish import Pending, Publisher
 from ledgerlake.ops.redrive import Pace, redrive
 from ledgerlake.ops.redrive import Selection as Undelivered
 from ledgerlake.state.checkpoints import FENCE
@@ -87,10 +87,7 @@ class Pipeline:
     # Before RAW.
 
     def publish(self, contract: Contract) -> None:
-        pending = Pending(self.house.lake.settings.buckets.contracts, self.topic)
-        text = json.dumps(contract.document(self.topic)).encode()
-        self.house.state.s3.put_object(Bucket=pending.bucket, Key=pending.key, Body=text)
-        published = Publisher(self.house.state.s3, self.house.state.gate, self.house.lake).publish(pending)
+        published = offer(self.house, contract.document(self.topic))
         assert published.status in ("active", "unchanged"), published
 
     def send(self, messages: Iterable[Message]) -> None:

@@ -1,17 +1,27 @@
 import copy
 import hashlib
 import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote_plus
 
 import boto3
 import pytest
 
+from ledgerlake.contracts.document import MAX_BYTES
+from ledgerlake.failpoints import Crashed
 from ledgerlake.handlers import ensure_tables, lakehouse, publish_contract
 from ledgerlake.ops import publish
-from ledgerlake.ops.publish import Pending, Publisher
+from ledgerlake.ops.candidates import Pending
+from ledgerlake.state.contracts import ContractsBucket, as_metadata
 from ledgerlake.state.gate import Gate, Overtaken
+from ledgerlake.state.locks import LockHeld
 from ledgerlake.state.store import State
-from ledgerlake.tables.registry import SchemaVersions
+from ledgerlake.tables import ensure
 
+SOURCES = "".join(Path(module.__file__).read_text() for module in (publish, ensure))
 REGION = "eu-central-1"
 TOPIC = "events"
 PENDING = "schemas/events/pending/schema.json"
@@ -36,32 +46,42 @@ def version(**fields):
 
 
 def second():
-    """Every change that is allowed in one."""
+    """Many changes in one."""
     document = copy.deepcopy(FIRST)
     document["payload_columns"][1]["type"] = "decimal(20,2)"
     document["payload_columns"][2]["type"] = "bigint"
     document["payload_columns"].insert(1, {"name": "kind", "type": "string", "source": "event.kind", "cde": True})
     document["rules"] = []
+    document["accept"] = ["column_added:kind"]
     return json.dumps(document, indent=1).encode()
 
 
-@pytest.fixture
-def bucket(settings):
-    s3 = boto3.client("s3", region_name=REGION)
-    name = settings.buckets.contracts
-    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    return boto3.resource("s3", region_name=REGION).Bucket(name)
+def renaming():
+    """A rename and a wider type in one, another wider type, a new column."""
+    document = copy.deepcopy(FIRST)
+    document["payload_columns"][1] |= {"name": "total", "renamed_from": "amount", "type": "decimal(20,2)"}
+    document["payload_columns"][2]["type"] = "bigint"
+    document["payload_columns"].append({"name": "kind", "type": "string", "source": "event.kind"})
+    document["rules"][0]["expression"] = "total >= 0"
+    document["accept"] = ["column_renamed:total"]
+    return json.dumps(document).encode()
 
 
-@pytest.fixture
-def publisher(bucket, state_tables, lake):
-    return Publisher(boto3.client("s3", region_name=REGION), Gate(state_tables["processing_enabled"]), lake)
+def behind(publisher, gate):
+    """The publisher with another gate."""
+    return replace(publisher, gate=gate(publisher.gate._table))
 
 
-def submit(bucket, text):
+def expire(publisher):
+    """Let a publisher's turn run out while it works."""
+    table = publisher.locks._table
+    for item in table.scan()["Items"]:
+        table.put_item(Item=item | {"expires_at": 0})
+
+
+def submit(bucket, text, **options):
     """Put a contract where it waits; what announces it."""
-    return Pending(bucket.name, TOPIC, bucket.put_object(Key=PENDING, Body=text).version_id)
+    return Pending(TOPIC, bucket.put_object(Key=PENDING, Body=text, **options).version_id)
 
 
 def read(bucket, key):
@@ -74,6 +94,17 @@ def keys(bucket):
 
 def columns(lake, layer="curated"):
     return {field.name: str(field.field_type) for field in lake.load(layer, TOPIC).schema().fields}
+
+
+def fields(lake):
+    """CURATED's columns by their field ids."""
+    return {field.name: field.field_id for field in lake.load("curated", TOPIC).schema().fields}
+
+
+def told(lake):
+    """Each upload's version and outcome, in the order of their end."""
+    found = sorted(rows(lake, "schema_versions"), key=lambda row: row["published_at"])
+    return [(row["contract_version"], row["outcome"]) for row in found]
 
 
 def rows(lake, table):
@@ -109,7 +140,12 @@ def test_a_new_version_evolves_the_tables_and_archives_the_old_one(bucket, publi
     assert read(bucket, archived) == version()
     assert columns(lake) | {"kind": "string", "pieces": "long", "amount": "decimal(20, 2)"} == columns(lake)
     row = max(rows(lake, "schema_versions"), key=lambda row: row["contract_version"])
-    assert {change["kind"] for change in json.loads(row["changes"])} == {"column_added", "type_widened", "rule_removed"}
+    assert {change["id"]: change["impact"] for change in json.loads(row["changes"])} == {
+        "column_added:kind": "guarded",
+        "type_widened:amount": "safe",
+        "type_widened:pieces": "safe",
+        "rule_removed:amount_not_negative": "safe",
+    }
 
 
 def test_the_same_bytes_again_change_nothing(bucket, publisher, lake):
@@ -137,14 +173,75 @@ def test_a_wrong_contract_fails_with_what_to_do_and_the_active_one_stays_in_forc
     assert publisher.gate.get(TOPIC) == before
 
 
-def test_a_change_that_the_tables_cannot_follow_fails_with_its_reason(bucket, publisher, lake):
+def test_a_guarded_change_is_refused_with_what_accepts_it(bucket, publisher):
+    publisher.publish(submit(bucket, version()))
+    changed = version(rules=[{"name": "few", "expression": "pieces < 9", "action": "quarantine"}])
+    problems = {problem.pointer: problem for problem in publisher.publish(submit(bucket, changed)).problems}
+    assert set(problems) == {"/rules/0", "/accept"}
+    assert problems["/accept"].remedy == 'write "accept": ["rule_added:few"]'
+    accepted = json.dumps(json.loads(changed) | json.loads(f"{{{problems['/accept'].remedy.removeprefix('write ')}}}"))
+    assert publisher.publish(submit(bucket, accepted.encode())).status == "active"
+
+
+class Rebuilds:
+    """Remembers what it was asked to rebuild."""
+
+    def __init__(self):
+        self.started = []
+
+    def start(self, candidate):
+        self.started.append(candidate)
+
+
+def dropping(**fields):
+    return version(payload_columns=FIRST["payload_columns"][:2], **fields)
+
+
+def test_a_breaking_change_needs_a_reason(bucket, publisher, lake):
     publisher.publish(submit(bucket, version()))
     before = columns(lake)
-    assert publisher.publish(submit(bucket, version(payload_columns=FIRST["payload_columns"][:2]))).status == "failed"
-    (problem,) = json.loads(read(bucket, FAILED[1]))["problems"]
-    assert problem["pointer"] == "/payload_columns"
-    assert "`pieces` is gone" in problem["message"]
+    (problem,) = replace(publisher, rebuilds=Rebuilds()).publish(submit(bucket, dropping())).problems
+    assert problem.pointer == "/payload_columns"
+    assert "`pieces` is gone" in problem.message
+    assert '"rebuild": {"reason": "…"}' in problem.remedy
     assert columns(lake) == before
+
+
+def test_a_breaking_change_with_a_reason_waits_for_its_rebuild(bucket, publisher, lake):
+    publisher.publish(submit(bucket, version()))
+    before = (publisher.gate.get(TOPIC), lake.metadata_locations("curated"))
+    rebuilding = replace(publisher, rebuilds=Rebuilds())
+    pending = submit(bucket, dropping(rebuild={"reason": "nobody counts pieces"}))
+    assert rebuilding.publish(pending).status == "rebuilding"
+    assert (publisher.gate.get(TOPIC), lake.metadata_locations("curated")) == before
+    assert PENDING in keys(bucket)
+    (candidate,) = rebuilding.rebuilds.started
+    with publisher.turn(TOPIC):
+        assert publisher.put_in_force(candidate).version == 2
+    assert PENDING not in keys(bucket)
+    last = max(rows(lake, "schema_versions"), key=lambda row: row["contract_version"])
+    assert (last["outcome"], last["reason"]) == ("active", "nobody counts pieces")
+
+
+def test_where_nothing_can_rebuild_a_breaking_change_is_refused(bucket, publisher):
+    publisher.publish(submit(bucket, version()))
+    (problem,) = publisher.publish(submit(bucket, dropping(rebuild={"reason": "x"}))).problems
+    assert problem.pointer == "/rebuild"
+
+
+def test_a_rename_keeps_the_field_id_and_the_partition(bucket, publisher, lake):
+    publisher.publish(submit(bucket, version()))
+    before = fields(lake)
+    document = json.loads(renaming())
+    document["payload_columns"][0] |= {"name": "happened_at", "renamed_from": "event_time"}
+    document["partition_by"] = ["day(happened_at)"]
+    document["accept"] += ["column_renamed:happened_at"]
+    assert publisher.publish(submit(bucket, json.dumps(document).encode())).version == 2
+    after = fields(lake)
+    assert (after["total"], after["happened_at"]) == (before["amount"], before["event_time"])
+    assert columns(lake)["total"] == "decimal(20, 2)"
+    assert not {"amount", "event_time"} & after.keys()
+    assert [each.source_id for each in lake.load("curated", TOPIC).spec().fields] == [before["event_time"]]
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[]", b'"\\ud800"', b"null"])
@@ -155,10 +252,44 @@ def test_what_is_no_contract_at_all_fails_too(bucket, publisher, raw):
     assert publisher.gate.get(TOPIC) is None
 
 
-def test_a_topic_named_like_one_of_the_lakes_own_tables_is_refused(bucket, publisher):
-    bucket.put_object(Key="schemas/errors/pending/schema.json", Body=version(table_name="errors"))
-    published = publisher.publish(Pending(bucket.name, "errors"))
-    assert [problem.pointer for problem in published.problems] == ["/table_name"]
+@pytest.mark.parametrize(
+    ("topic", "message"),
+    [
+        ("errors", "has a table `errors` of its own"),
+        ("Events", "is no topic's name"),
+        ("my events", "is no topic's name"),
+        ("%2e%2e", "is no topic's name"),
+        ("event", "there is no topic `event`"),
+    ],
+)
+def test_a_name_that_is_no_topics_is_refused_before_any_table_is_made(bucket, publisher, lake, topic, message):
+    before = [*lake.metadata_locations("raw"), *lake.metadata_locations("standardized")]
+    bucket.put_object(Key=f"schemas/{topic}/pending/schema.json", Body=version(table_name=topic))
+    published = publisher.publish(Pending(topic))
+    (problem,) = published.problems
+    assert problem.pointer == "/table_name"
+    assert message in problem.message
+    assert keys(bucket) == [f"schemas/{topic}/failed/error.json", f"schemas/{topic}/failed/schema.json"]
+    assert [*lake.metadata_locations("raw"), *lake.metadata_locations("standardized")] == before
+
+
+def test_a_contract_of_another_topic_is_refused(bucket, publisher):
+    (problem,) = publisher.publish(submit(bucket, version(table_name="orders"))).problems
+    assert (problem.pointer, publisher.gate.get(TOPIC)) == ("/table_name", None)
+
+
+def test_a_huge_file_is_refused_by_its_size(bucket, publisher, lake):
+    class Unread(ContractsBucket):
+        def get(self, key, version_id):
+            raise AssertionError("it was read")
+
+    pending = submit(bucket, b" " * (MAX_BYTES + 1))
+    unread = replace(publisher, bucket=Unread(publisher.bucket.s3, bucket.name))
+    (problem,) = unread.publish(pending).problems
+    assert "358,401 bytes" in problem.message
+    assert keys(bucket) == [FAILED[1]]
+    (row,) = rows(lake, "schema_versions")
+    assert (row["outcome"], row["contract"], row["contract_sha256"]) == ("failed", None, None)
 
 
 def test_columns_may_come_after_a_time_of_standardizing_only(bucket, publisher, lake):
@@ -178,7 +309,7 @@ def test_a_disabled_topic_stays_disabled_when_its_contract_changes(bucket, publi
     assert (admission.contract_version, admission.enabled, admission.reason) == (2, False, "being repaired")
 
 
-def test_an_event_of_an_overwritten_contract_leaves_the_newer_one_alone(bucket, publisher):
+def test_an_event_of_an_overwritten_contract_leaves_the_newer_one_alone(bucket, publisher, lake):
     stale, newer = submit(bucket, version()), submit(bucket, second())
     assert publisher.publish(stale).status == "superseded"
     assert keys(bucket) == [PENDING]
@@ -186,6 +317,50 @@ def test_an_event_of_an_overwritten_contract_leaves_the_newer_one_alone(bucket, 
     assert publisher.publish(stale).status == "superseded"
     assert read(bucket, ACTIVE) == second()
     assert keys(bucket) == [ACTIVE]
+    assert told(lake) == [(None, "superseded"), (1, "active")]
+
+
+def test_a_second_upload_waits_for_its_turn(bucket, publisher, lake):
+    """While the first is at work the second is not begun; then it finds the first in force. Both are told."""
+    first, waits = submit(bucket, version()), []
+
+    class Interrupted(Gate):
+        def admit(self, *arguments):
+            waits.append(submit(bucket, version(owner="the second")))
+            with pytest.raises(LockHeld):
+                publisher.publish(waits[0])
+            super().admit(*arguments)
+
+    assert behind(publisher, Interrupted).publish(first).version == 1
+    assert publisher.publish(waits[0]).version == 2
+    assert json.loads(read(bucket, ACTIVE))["owner"] == "the second"
+    assert publisher.publish(first).status == "superseded"
+    assert told(lake) == [(1, "active"), (2, "active")]
+
+
+def test_two_uploads_at_one_moment_are_published_one_after_the_other(bucket, publisher, lake):
+    patient = replace(publisher, patience=30)
+    pending = [submit(bucket, version(owner=owner)) for owner in ("one", "two")]
+    with ThreadPoolExecutor(2) as both:
+        ends = [end.status for end in both.map(patient.publish, pending)]
+    assert ends == ["superseded", "active"]
+    assert json.loads(read(bucket, ACTIVE))["owner"] == "two"
+    assert sorted(told(lake), key=str) == [(1, "active"), (None, "superseded")]
+
+
+def test_the_history_tells_who_why_and_what(bucket, publisher, lake):
+    publisher.publish(submit(bucket, version()))
+    said = as_metadata(uploaded_by="arn:aws:iam::1:user/ann", reason="no müsli")
+    pending = submit(bucket, version(owner="ann"), Metadata=said)
+    publisher.publish(replace(pending, principal="AWS:AIDA1"))
+    publisher.publish(replace(submit(bucket, b"{"), principal="AWS:AIDA2"))
+    _, second_row, refusal = sorted(rows(lake, "schema_versions"), key=lambda row: row["published_at"])
+    assert second_row["uploaded_by"] == "arn:aws:iam::1:user/ann (AWS:AIDA1)"
+    assert second_row["reason"] == "no müsli"
+    assert json.loads(second_row["changes"])[0]["id"] == "owner_changed"
+    assert second_row["field_ids"] == json.dumps({n: fields(lake)[n] for n in ("event_time", "amount", "pieces")})
+    assert (refusal["uploaded_by"], refusal["contract_version"]) == ("(AWS:AIDA2)", None)
+    assert "not JSON" in json.loads(refusal["problems"])[0]["message"]
 
 
 def test_a_contract_put_in_while_another_is_published_is_not_taken_away(bucket, publisher):
@@ -196,7 +371,7 @@ def test_a_contract_put_in_while_another_is_published_is_not_taken_away(bucket, 
             super().admit(*arguments)
             submit(bucket, second())
 
-    Publisher(publisher.s3, PutIn(publisher.gate._table), publisher.lake).publish(first)
+    behind(publisher, PutIn).publish(first)
     assert keys(bucket) == [ACTIVE, PENDING]
     assert read(bucket, PENDING) == second()
 
@@ -209,7 +384,7 @@ def test_a_contract_hidden_by_the_taking_away_of_another_is_still_published(buck
 
 @pytest.mark.parametrize("theirs", [second(), version(owner="theirs")], ids=["other tables", "same tables"])
 @pytest.mark.parametrize("moment", ["get", "admit"])
-def test_of_two_publishers_at_one_moment_one_tries_again(bucket, publisher, moment, theirs):
+def test_of_two_publishers_whose_turn_ran_out_one_tries_again(bucket, publisher, moment, theirs):
     publisher.publish(submit(bucket, version()))
     mine = submit(bucket, version(owner="mine"))
     calls = []
@@ -227,10 +402,11 @@ def test_of_two_publishers_at_one_moment_one_tries_again(bucket, publisher, mome
         def overtake(self, now):
             if now == moment and not calls:
                 calls.append(now)
+                expire(publisher)
                 assert publisher.publish(submit(bucket, theirs)).status == "active"
 
     with pytest.raises(Overtaken):
-        Publisher(publisher.s3, Slow(publisher.gate._table), publisher.lake).publish(mine)
+        behind(publisher, Slow).publish(mine)
     assert publisher.publish(mine).status == "superseded"
     assert read(bucket, ACTIVE) == theirs
     assert publisher.gate.get(TOPIC).contract_version_id == bucket.Object(ACTIVE).version_id
@@ -252,88 +428,127 @@ def test_an_answer_that_got_lost_is_no_other_publisher(bucket, publisher):
             super().admit(*arguments)
             super().admit(*arguments)
 
-    repeating = Publisher(publisher.s3, Repeated(publisher.gate._table), publisher.lake)
+    repeating = behind(publisher, Repeated)
     assert repeating.publish(submit(bucket, version())).status == "active"
     assert repeating.publish(submit(bucket, second())).status == "active"
     assert read(bucket, ACTIVE) == second()
 
 
-class Crash(Exception):
-    """The process dies here."""
+POINTS = sorted(set(re.findall(r'failpoints\.hit\("(publish\.[a-z_]+)"', SOURCES)))
+REFUSING = {"publish.after_refusal_row", "publish.after_failed"}
+OPENED = {"publish.after_gate", "publish.after_taken_away"}
 
 
-class Fuse:
-    """Counts the steps that change something, and dies before or after one of them."""
-
-    def __init__(self, at=-1, after=False):
-        self.steps, self.at, self.after = 0, at, after
-
-    def guard(self, step):
-        def guarded(*arguments, **options):
-            number, self.steps = self.steps, self.steps + 1
-            if number == self.at and not self.after:
-                raise Crash
-            result = step(*arguments, **options)
-            if number == self.at:
-                raise Crash
-            return result
-
-        return guarded
+def dies(publisher, arm, pending, point):
+    """Publish, and die at the point; whether the point was passed at all."""
+    arm(f"{point}=crash*1")
+    with pytest.raises(Crashed):
+        publisher.publish(pending)
+    arm("")
 
 
-class Fused:
-    def __init__(self, inner, fuse, names):
-        self._inner, self._fuse, self._names = inner, fuse, names
-
-    def __getattr__(self, name):
-        found = getattr(self._inner, name)
-        return self._fuse.guard(found) if name in self._names else found
-
-
-def fused(publisher, monkeypatch, fuse):
-    monkeypatch.setattr(publish, "ensure_contract", fuse.guard(publish.ensure_contract))
-    monkeypatch.setattr(publish, "register", fuse.guard(publish.register))
-    monkeypatch.setattr(SchemaVersions, "add", fuse.guard(SchemaVersions.add))
-    return Publisher(
-        Fused(publisher.s3, fuse, ("put_object", "delete_object")),
-        Fused(publisher.gate, fuse, ("admit",)),
-        publisher.lake,
-    )
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", range(7))
-def test_whatever_step_a_try_dies_at_the_next_one_finishes_it(bucket, publisher, lake, monkeypatch, step, after):
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in REFUSING])
+def test_whatever_step_a_try_dies_at_the_next_one_finishes_it(bucket, publisher, lake, arm, point):
     publisher.publish(submit(bucket, version()))
     in_force = publisher.gate.get(TOPIC)
     pending = submit(bucket, second())
-    with monkeypatch.context() as patches, pytest.raises(Crash):
-        fused(publisher, patches, Fuse(step, after)).publish(pending)
-    if step < 5 or (step == 5 and not after):  # the gate is the sixth step
-        assert publisher.gate.get(TOPIC) == in_force
-    published = publisher.publish(pending)
-    assert published.status in {"active", "unchanged"}
+    dies(publisher, arm, pending, point)
+    assert (publisher.gate.get(TOPIC) == in_force) == (point not in OPENED)
+    assert publisher.publish(pending).status in {"active", "unchanged"}
     archived = f"schemas/events/archive/1-{in_force.contract_sha256}.json"
     assert keys(bucket) == [ACTIVE, archived]
     assert read(bucket, ACTIVE) == second()
     assert read(bucket, archived) == version()
     assert publisher.gate.get(TOPIC).contract_version == 2
     assert publisher.gate.get(TOPIC).contract_version_id == bucket.Object(ACTIVE).version_id
-    assert sorted(row["contract_version"] for row in rows(lake, "schema_versions")) == [1, 2]
+    assert told(lake) == [(1, "active"), (2, "active")]
     assert [row["contract_version"] for row in rows(lake, "topic_registry")] == [2]
 
 
-def test_the_steps_of_publishing_are_those_that_the_crashes_cover(bucket, publisher, monkeypatch):
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in REFUSING])
+def test_whatever_step_a_try_dies_at_another_contract_takes_its_place(bucket, publisher, lake, arm, point):
+    """It leaves renamed, wider and new columns behind; what comes next wants the column as it was, and another type."""
     publisher.publish(submit(bucket, version()))
-    fuse = Fuse()
-    fused(publisher, monkeypatch, fuse).publish(submit(bucket, second()))
-    assert fuse.steps == 7
+    before = fields(lake)
+    dies(publisher, arm, submit(bucket, renaming()), point)
+    other = copy.deepcopy(FIRST)
+    other["payload_columns"].append({"name": "kind", "type": "date", "source": "event.kind"})
+    in_force = publisher.gate.get(TOPIC).contract_version == 2
+    if in_force:  # then the other one is compared with it, and goes back
+        other["payload_columns"][1] |= {"renamed_from": "total", "type": "decimal(20,2)"}
+        other["payload_columns"][3]["name"] = "day_of"
+        other["payload_columns"].append({"name": "kind", "type": "string", "source": "event.kind"})
+        other["payload_columns"][2]["type"] = "bigint"
+        other["accept"] = ["column_renamed:amount"]
+    published = publisher.publish(submit(bucket, json.dumps(other).encode()))
+    assert published.status == "active", published.problems
+    assert keys(bucket)[0] == ACTIVE
+    assert PENDING not in keys(bucket)
+    after = fields(lake)
+    assert after | before == after  # each column is the one that it was
+    assert "total" not in after
+    assert columns(lake)["day_of" if in_force else "kind"] == "date"
+    numbers = [number for number, outcome in told(lake) if outcome == "active"]
+    assert numbers[-1] == publisher.gate.get(TOPIC).contract_version == published.version
+    assert len(numbers) == (3 if in_force else 2)
+
+
+@pytest.mark.parametrize(("again", "status"), [(version(), "unchanged"), (b"{", "failed")], ids=["same", "wrong"])
+def test_what_a_try_left_is_undone_where_no_other_contract_comes(bucket, publisher, lake, arm, again, status):
+    publisher.publish(submit(bucket, version()))
+    before = fields(lake)
+    dies(publisher, arm, submit(bucket, renaming()), "publish.after_tables")
+    assert "amount" not in fields(lake)
+    assert publisher.publish(submit(bucket, again)).status == status
+    assert fields(lake).items() >= before.items()
+    assert "total" not in fields(lake)
+
+
+def test_a_chain_of_renames_moves_each_name_on_by_one(bucket, publisher, lake, arm):
+    """Also where a try of it died, and its author thought better of it and came back to it later."""
+    publisher.publish(submit(bucket, version()))
+    before = fields(lake)
+    chain = copy.deepcopy(FIRST)
+    chain["payload_columns"][1] |= {"name": "pieces", "renamed_from": "amount"}
+    chain["payload_columns"][2] |= {"name": "count", "renamed_from": "pieces"}
+    chain["rules"][0]["expression"] = "pieces >= 0"
+    chain["accept"] = ["column_renamed:pieces", "column_renamed:count"]
+    dies(publisher, arm, submit(bucket, json.dumps(chain).encode()), "publish.after_tables")
+    assert publisher.publish(submit(bucket, version(owner="sales"))).version == 2
+    assert fields(lake) == before
+    assert publisher.publish(submit(bucket, json.dumps(chain).encode())).version == 3
+    after = fields(lake)
+    assert (after["pieces"], after["count"]) == (before["amount"], before["pieces"])
+    assert "amount" not in after
+
+
+def test_what_a_first_contract_left_makes_way_for_another(bucket, publisher, lake, arm):
+    """Its table was never written; the next contract wants other partitions, and another type under the same name."""
+    for point in ("publish.before_curated", "publish.after_tables", "publish.before_gate"):
+        dies(publisher, arm, submit(bucket, version()), point)
+    other = json.loads(version(partition_by=["month(amount)"]))
+    other["payload_columns"][1] = {"name": "amount", "type": "date", "source": "event.day"}
+    other["rules"] = []
+    published = publisher.publish(submit(bucket, json.dumps(other).encode()))
+    assert published.status == "active", published.problems
+    assert columns(lake)["amount"] == "date"
+    assert [field.name for field in lake.load("curated", TOPIC).spec().fields] == ["amount_month"]
+    assert told(lake) == [(1, "superseded"), (2, "active")]
+
+
+@pytest.mark.parametrize("point", sorted(REFUSING))
+def test_a_refusal_that_died_is_told_once(bucket, publisher, lake, arm, point):
+    pending = submit(bucket, b"{")
+    dies(publisher, arm, pending, point)
+    assert publisher.publish(pending).status == "failed"
+    assert keys(bucket) == sorted(FAILED)
+    assert told(lake) == [(None, "failed")]
 
 
 @pytest.fixture
 def function(publisher, settings, lake, monkeypatch):
     """The handlers, with this test's lake and state."""
-    state = State.connect(settings, boto3.resource("dynamodb", region_name=REGION), publisher.s3)
+    state = State.connect(settings, boto3.resource("dynamodb", region_name=REGION), publisher.bucket.s3)
     for module in (publish_contract, ensure_tables, lakehouse):
         monkeypatch.setattr(module, "lake", lambda: lake, raising=False)
         monkeypatch.setattr(module, "state", lambda: state, raising=False)
@@ -352,6 +567,18 @@ def test_the_function_publishes_what_eventbridge_announces(bucket, function, pub
     (told,) = publish_contract.handle(event, context)["contracts"]
     assert told["status"] == "failed"
     assert told["problems"][0]["pointer"] == "/rules/0/expression"
+
+
+@pytest.mark.parametrize("folder", ["..", ".", "", "events/../orders", "a/b"])
+def test_a_key_without_a_topics_folder_is_logged_and_counted(function, bucket, context, monkeypatch, capsys, folder):
+    key = f"schemas/{folder}/pending/schema.json"
+    record = {"s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key)}}}
+    logged = []
+    monkeypatch.setattr(publish_contract.logger, "error", lambda _message, extra: logged.append(extra["key"]))
+    assert publish_contract.handle({"Records": [record]}, context) == {"contracts": []}
+    assert logged == [key]
+    assert "ContractsMisplaced" in capsys.readouterr().out
+    assert keys(bucket) == []
 
 
 def test_other_objects_of_the_bucket_announce_nothing(function, context):
