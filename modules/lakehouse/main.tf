@@ -27,6 +27,7 @@ locals {
   }
   queue_prefix     = "${local.name}-"
   firehose_name    = "${local.name}-raw"
+  rebuild_job      = "${local.name}-rebuild"
   alerts_topic_arn = "arn:${local.account.partition}:sns:${local.account.region}:${local.account.id}:${local.name}-alerts"
 
   settings = jsonencode({
@@ -37,6 +38,7 @@ locals {
     dynamodb_tables     = local.dynamodb_tables
     firehose_name       = local.firehose_name
     queue_prefix        = local.queue_prefix
+    rebuild_job         = local.rebuild_job
     alerts_topic_arn    = local.alerts_topic_arn
     max_payload_columns = var.max_payload_columns
     topics_per_run      = var.glue.topics_per_run
@@ -57,6 +59,7 @@ module "catalog" {
   dynamodb_tables         = local.dynamodb_tables
   topics                  = var.topics
   settings                = local.settings
+  rebuild_job             = local.rebuild_job
   lake_package            = local.lambda_packages.lake
   architecture            = var.architecture
   require_tls             = var.require_tls

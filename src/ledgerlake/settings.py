@@ -82,7 +82,7 @@ class Settings(_Frozen):
     """What a function or job must know of its environment: Terraform writes it, LEDGERLAKE_SETTINGS carries it.
 
     `topics_per_run` and `bytes_per_run` bound one Glue run; `parallel_topics` is how many topics a run works on at a
-    time; `failpoints` are faults to make on purpose (ledgerlake.failpoints); `endpoint_url` is the AWS SDKs' own
+    time; `rebuild_job` is the Glue job that a contract with breaking changes starts; `failpoints` are faults to make on purpose (ledgerlake.failpoints); `endpoint_url` is the AWS SDKs' own
     AWS_ENDPOINT_URL, passed on to the clients that do not read it themselves.
     """
 
@@ -93,6 +93,7 @@ class Settings(_Frozen):
     dynamodb_tables: DynamodbTables
     firehose_name: str
     queue_prefix: str
+    rebuild_job: str = ""
     alerts_topic_arn: str = ""
     max_payload_columns: int = 1000
     topics_per_run: int = 200

@@ -37,6 +37,7 @@ variables {
   }
   topics           = ["events", "earthquakes"]
   settings         = "{}"
+  rebuild_job      = "ledgerlake-test-rebuild"
   alerts_topic_arn = "arn:aws:sns:eu-central-1:123456789012:ledgerlake-test-alerts"
   lake_package     = { bucket = "t-artifacts", key = "lambda/lake.zip", hash = "aGFzaA==" }
 }
