@@ -82,8 +82,9 @@ class Settings(_Frozen):
     """What a function or job must know of its environment: Terraform writes it, LEDGERLAKE_SETTINGS carries it.
 
     `topics_per_run` and `bytes_per_run` bound one Glue run; `parallel_topics` is how many topics a run works on at a
-    time; `rebuild_job` is the Glue job that a contract with breaking changes starts; `failpoints` are faults to make on purpose (ledgerlake.failpoints); `endpoint_url` is the AWS SDKs' own
-    AWS_ENDPOINT_URL, passed on to the clients that do not read it themselves.
+    time; `rebuild_job` is the Glue job for contracts with breaking changes, if there is one; `failpoints` are faults to
+    make on purpose (ledgerlake.failpoints); `endpoint_url` is the AWS SDKs' own AWS_ENDPOINT_URL, passed on to the
+    clients that do not read it themselves.
     """
 
     prefix: str

@@ -1,4 +1,4 @@
-"""A contract whose changes its tables cannot follow in place: they are rebuilt for it, then it comes into force (ADR 0015).
+"""A contract whose changes its tables cannot follow in place comes into force: they are rebuilt for it (ADR 0015).
 
 The topic's lock is held from before the first row is written until the gate is open. Whatever dies when, putting the
 same contract to pending again ends it.
@@ -21,7 +21,8 @@ from ledgerlake.jobs.entry import Tell, serve
 from ledgerlake.jobs.failures import OF_LAYER
 from ledgerlake.jobs.rebuild import Rebuild
 from ledgerlake.jobs.reprocess import LAYERS, lock_of, publish_tables, rebuild, record, take_away
-from ledgerlake.ops.publish import Candidate, Pending, Published, Publisher
+from ledgerlake.ops.candidates import Candidate, Pending, Published
+from ledgerlake.ops.publish import Publisher
 from ledgerlake.ops.rebuilds import RebuildRequest
 from ledgerlake.state.contracts import ContractsBucket
 from ledgerlake.state.locks import Lock, LockHeld

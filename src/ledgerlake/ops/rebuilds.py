@@ -5,8 +5,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
+from ledgerlake.ops.candidates import Candidate
 from ledgerlake.ops.job_runs import JobRuns
-from ledgerlake.ops.publish import Candidate
 
 KIND: Final = "rebuild"
 """The job, and the kind of its requests."""

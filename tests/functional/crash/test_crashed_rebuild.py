@@ -1,0 +1,104 @@
+"""A contract whose tables are rebuilt dies at each point of its way into force, and is put there again (ADR 0015)."""
+
+import uuid
+
+import pytest
+from lakehouse import Lakehouse
+from rebuilding import FIRST, KEYED, NARROWER, TOPIC, begin, bring, order, temporary, upload
+from reprocessing import cycle, open_errors, refs, require_balanced
+
+from ledgerlake import failpoints
+from ledgerlake.errors import LedgerlakeError
+from ledgerlake.failpoints import Crashed
+from ledgerlake.jobs.commit import ContractOutdated
+from ledgerlake.jobs.curate import HalfPublished, curate
+from ledgerlake.jobs.rebuild_for_contract import publish
+from ledgerlake.ops.candidates import Pending
+from ledgerlake.tables.registry import SchemaVersions
+
+ALL_IN_ONE = {**KEYED, "accept": NARROWER["accept"]}
+"""From the first contract to other types, partitions and keys at once: both tables are rebuilt."""
+
+ONCE = (
+    "rebuild.after_begin",
+    "reprocess.after_standardized",
+    "rebuild.after_build",
+    "reprocess.before_checkpoint",
+    "reprocess.after_checkpoint",
+    "rebuild.after_tables",
+    "publish.after_archive",
+    "publish.after_active",
+    "publish.after_history",
+    "publish.before_gate",
+    "publish.after_gate",
+    "publish.after_taken_away",
+    "rebuild.before_unlock",
+)
+IN_EACH_TABLE = (
+    "reprocess.before_errors_write",
+    "reprocess.after_errors_write",
+    "reprocess.before_commit",
+    "reprocess.after_commit",
+)
+
+
+@pytest.mark.timeout(1800)
+def test_it_may_die_anywhere_and_never_is_a_half_made_table_worked_on(lakehouse: Lakehouse) -> None:
+    begin(lakehouse)
+    points = dict.fromkeys(ONCE, 1) | dict.fromkeys(IN_EACH_TABLE, 2)
+    pending, refusals, crashes = upload(lakehouse, ALL_IN_ONE), set(), 0
+    failpoints.arm(";".join(f"{point}=crash*{times}" for point, times in points.items()))
+    try:
+        while True:
+            try:
+                publish(lakehouse.context(uuid.uuid4().hex), pending, patience=0)
+                break
+            except Crashed:
+                crashes += 1
+                refusals |= refused(lakehouse)
+            # Now and then somebody uploads it again.
+            pending = upload(lakehouse, ALL_IN_ONE) if crashes % 5 == 0 else Pending(TOPIC)
+    finally:
+        failpoints.arm("")
+
+    assert crashes == sum(points.values())
+    assert refusals == {HalfPublished, ContractOutdated}
+    assert SchemaVersions.of(lakehouse.lake, TOPIC).has(2)
+    assert not SchemaVersions.of(lakehouse.lake, TOPIC).has(3)
+    assert lakehouse.ids("curated", TOPIC) == ["k1-new", "k5"]
+    assert open_errors(lakehouse) == ["k2", "k3", "k4"]
+    assert temporary(lakehouse) == []
+    assert len(refs(lakehouse)) == 1
+    lakehouse.land(TOPIC, order("k7", 8, 7))
+    cycle(lakehouse)
+    require_balanced(lakehouse)
+
+
+def refused(house: Lakehouse) -> set[type[LedgerlakeError]]:
+    """How a cycle fares now: by the contract that the gate names, or not at all."""
+    house.expire_locks()
+    try:
+        curate(house.context(), TOPIC)
+    except LedgerlakeError as error:
+        return {type(error)}
+    return set()
+
+
+def test_another_contract_ends_what_died_too(lakehouse: Lakehouse) -> None:
+    begin(lakehouse)
+    failpoints.arm("rebuild.after_tables=crash*1")
+    try:
+        with pytest.raises(Crashed):
+            bring(lakehouse, NARROWER)
+    finally:
+        failpoints.arm("")
+    with pytest.raises(ContractOutdated):
+        curate(lakehouse.context(), TOPIC)
+
+    assert (bring(lakehouse, FIRST).version, bring(lakehouse, FIRST).status) == (3, "unchanged")
+
+    assert lakehouse.ids("curated", TOPIC) == ["k1-new", "k2", "k3"]
+    assert open_errors(lakehouse) == ["k4", "k5"]
+    lakehouse.land(TOPIC, order("k7", 8, 7))
+    cycle(lakehouse)
+    require_balanced(lakehouse)
