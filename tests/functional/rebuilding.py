@@ -48,11 +48,10 @@ KEYED: dict[str, Any] = {
 }
 
 
-def order(message_id: str, minutes: float, amount: object, code: str = "1", region: str = "eu", **more: object) -> Any:
-    at = {"at": "2026-01-18T10:00:00Z", "day": "2026-01-18", "note": "n"}
-    return message(
-        message_id, {"id": message_id[:2], "amount": amount, "code": code, "region": region} | at | more, minutes
-    )
+def order(message_id: str, minutes: float, amount: object, code: str = "1", region: str = "eu") -> Any:
+    same = {"at": "2026-01-18T10:00:00Z", "day": "2026-01-18", "note": "n"}
+    payload = {"id": message_id[:2], "amount": amount, "code": code, "region": region, **same}
+    return message(message_id, payload, minutes)
 
 
 ORDERS = [
@@ -102,5 +101,5 @@ def put_aside(house: Lakehouse) -> list[str]:
 def under(house: Lakehouse, tag: str) -> dict[str, dict[str, Any]]:
     """CURATED as it was before a rebuild, by message_id, as Spark reads it."""
     name = house.lake.spark_name("curated", TOPIC)
-    rows = house.spark.newSession().sql(f"SELECT * FROM {name} VERSION AS OF '{tag}'").collect()
+    rows = house.spark.read.format("iceberg").option("tag", tag).load(name).collect()
     return {row["message_id"]: row.asDict() for row in rows}

@@ -129,9 +129,9 @@ class Rebuilds(Protocol):
     """What rebuilds a topic's tables for a contract with breaking changes."""
 
     def ready(self, candidate: Candidate) -> bool:
-        """Whether the tables are what the contract says; if not, whoever rebuilds them publishes the contract once more.
+        """Whether the tables are what the contract says; if not, who rebuilds them publishes the contract once more.
 
-        Raises ContractError when its rows do not allow it, TransientError to be tried again.
+        Raises ContractError when its rows do not allow it, and TransientError to be tried again.
         """
 
 
