@@ -21,7 +21,7 @@ from ledgerlake.jobs.rebuild_standardized import rebuild_standardized
 from ledgerlake.state.checkpoints import Checkpoint
 from ledgerlake.state.locks import Lock
 from ledgerlake.state.requests import Document
-from ledgerlake.tables import history, snapshots
+from ledgerlake.tables import history, reshape, snapshots
 from ledgerlake.tables.branches import Branch
 from ledgerlake.tables.definitions import Layer
 from ledgerlake.tables.history import Outcome, Result
@@ -143,10 +143,14 @@ def discard(context: Context, request: ReprocessRequest, tell: Tell = lambda _: 
 
 
 def take_away(context: Context, request: ReprocessRequest) -> None:
-    """Drop a reprocess's branches, and take back its failures where their table did not follow; under the lock."""
+    """Drop a reprocess's branches and columns, and take back its failures where their table did not follow; under the
+    lock.
+    """
     for layer in LAYERS:
         failures.withdraw(context, request, OF_LAYER[layer])
     clean(context, request)
+    if context.lake.find("curated", request.topic) is not None:
+        reshape.clear(context.lake, "curated", request.topic)
 
 
 def _layers(context: Context, request: ReprocessRequest, *, curated: bool) -> set[RebuiltLayer]:

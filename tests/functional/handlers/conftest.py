@@ -36,6 +36,7 @@ CACHED = (
     clients.dynamodb,
     clients.state_machines,
     clients.cloudwatch,
+    clients.glue,
 )
 
 

@@ -4,12 +4,13 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
 
 from ledgerlake.failpoints import Crashed
-from ledgerlake.handlers import ensure_tables, lakehouse, publish_contract
+from ledgerlake.handlers import clients, ensure_tables, lakehouse, publish_contract
 from ledgerlake.ops import publish
 from ledgerlake.ops.candidates import Pending
 from ledgerlake.ops.publish import Publisher
@@ -17,6 +18,7 @@ from ledgerlake.state.checkpoints import Checkpoints
 from ledgerlake.state.contracts import ContractsBucket
 from ledgerlake.state.gate import Gate, Overtaken
 from ledgerlake.state.locks import Locks
+from ledgerlake.state.requests import Requests
 from ledgerlake.state.store import State
 from ledgerlake.tables import ensure
 
@@ -395,6 +397,35 @@ def test_the_function_publishes_what_eventbridge_announces(bucket, function, pub
     (told,) = publish_contract.handle(event, context)["contracts"]
     assert told["status"] == "failed"
     assert told["problems"][0]["pointer"] == "/rules/0/expression"
+
+
+def test_a_contract_that_needs_a_rebuild_waits_for_the_job_that_does_it(
+    bucket, function, publisher, settings, context, monkeypatch
+):
+    publisher.publish(submit(bucket, version()))
+    submit(bucket, version(partition_by=[], rebuild={"reason": "too many partitions"}))
+    event = {"detail": {"bucket": {"name": bucket.name}, "object": {"key": PENDING}, "requester": "me"}}
+    assert publish_contract.handle(event, context)["contracts"][0]["status"] == "failed"  # nothing here rebuilds
+
+    publisher.bucket.s3.create_bucket(
+        Bucket=settings.buckets.ops, CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
+    started = []
+    glue = SimpleNamespace(start_job_run=lambda **run: started.append(run) or {"JobRunId": "jr_1"}, exceptions=None)
+    monkeypatch.setattr(clients, "settings", lambda: settings.model_copy(update={"rebuild_job": "lake-rebuild"}))
+    monkeypatch.setattr(clients, "glue", lambda: glue)
+    pending = submit(bucket, version(partition_by=[], rebuild={"reason": "too many partitions"}))
+
+    assert publish_contract.handle(event, context)["contracts"][0]["status"] == "rebuilding"
+
+    assert PENDING in keys(bucket)
+    assert publisher.gate.get(TOPIC).contract_version == 1
+    ((job, uri),) = [(run["JobName"], run["Arguments"]["--request"]) for run in started]
+    request = Requests(publisher.bucket.s3, settings.buckets.ops).get(uri)
+    assert (job, request) == (
+        "lake-rebuild",
+        {"topic": TOPIC, "version_id": pending.version_id, "principal": "me"},
+    )
 
 
 def test_other_objects_of_the_bucket_announce_nothing(function, context):
