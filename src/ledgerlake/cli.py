@@ -1,7 +1,6 @@
 """The command line: each command reads its options, calls one function and prints what it says."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,23 +9,21 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from ledgerlake import __version__
-from ledgerlake.commands import breaker
+from ledgerlake.commands import breaker, topic, versions
 from ledgerlake.commands.chaos import chaos
 from ledgerlake.commands.errors import errors
 from ledgerlake.commands.reconcile import reconcile
 from ledgerlake.commands.repair import redrive, replay_app
 from ledgerlake.commands.reprocess import replay_raw, reprocess
-from ledgerlake.commands.shared import JSON, Topics, counting, environment_of, err, out
+from ledgerlake.commands.schema import schema_app
+from ledgerlake.commands.shared import JSON, Topics, counting, environment_of, err, gate_of, out
 from ledgerlake.commands.trace import trace
-from ledgerlake.contracts import ContractError, load
 from ledgerlake.errors import LedgerlakeError
 from ledgerlake.ops import cycle as cycles
 from ledgerlake.ops import demo as demos
 from ledgerlake.ops import query, reports, verify
 from ledgerlake.ops import status as statuses
 from ledgerlake.ops.environment import Environment
-from ledgerlake.ops.upload_contract import Contracts
-from ledgerlake.state.gate import Gate
 from ledgerlake.tables.lake import Lake
 
 
@@ -55,10 +52,13 @@ def explain(error: Exception) -> str:
 
 app = typer.Typer(cls=KnownErrors, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
 cycle_app = typer.Typer(no_args_is_help=True, help="Start cycles and follow them.")
-schema_app = typer.Typer(no_args_is_help=True, help="Check and publish contracts.")
 app.add_typer(cycle_app, name="cycle")
 app.add_typer(schema_app, name="schema")
 app.add_typer(breaker.app, name="breaker")
+app.add_typer(topic.app, name="topic")
+schema_app.command("history")(versions.history)
+schema_app.command("show")(versions.show)
+schema_app.command("rollback")(versions.rollback)
 app.command()(chaos)
 app.add_typer(replay_app, name="replay")
 app.command()(trace)
@@ -85,20 +85,12 @@ def main(
     ctx.obj = env
 
 
-def _gate(environment: Environment) -> Gate:
-    return Gate(environment.dynamodb.Table(environment.settings.dynamodb_tables.processing_enabled))
-
-
-def _contracts(environment: Environment) -> Contracts:
-    return Contracts(environment.s3, environment.settings.buckets.contracts, _gate(environment))
-
-
 @app.command()
 def status(ctx: typer.Context, topic: Topics = None, as_json: JSON = False) -> None:
     """Show each topic's gate, breaker, ledger by identity, and last cycle; ends 1 when one does not balance."""
     environment = environment_of(ctx)
     lake, breakers = Lake.connect(environment.settings), breaker.breakers_of(environment)
-    found = statuses.status(lake, _gate(environment), breakers, topic or ())
+    found = statuses.status(lake, gate_of(environment), breakers, topic or ())
     if as_json:
         typer.echo(reports.status_json(found))
     else:
@@ -190,66 +182,6 @@ def _explain(environment: Environment, found: cycles.Cycle) -> None:
     failed = not (found.succeeded or found.running)
     reasons = statuses.failed_topics(Lake.connect(environment.settings), found.cycle_id) if failed else []
     out.print(reports.cycle_report(found, reasons))
-
-
-@schema_app.command("validate")
-def schema_validate(
-    files: Annotated[list[Path], typer.Argument(help="schema.json files; the folder's name is the topic.")],
-) -> None:
-    """Check contracts without any environment; prints every problem and ends 1 when there is one."""
-    wrong = [file for file in files if not _valid(file)]
-    if wrong:
-        raise typer.Exit(1)
-
-
-def _valid(file: Path) -> bool:
-    try:
-        contract = load(_read(file), file.resolve().parent.name)
-    except ContractError as error:
-        _print_problems(file, error)
-        return False
-    out.print(f"[green]✓[/] {file}: {len(contract.payload_columns)} columns, {len(contract.rules)} rules")
-    return True
-
-
-@schema_app.command("publish")
-def schema_publish(
-    ctx: typer.Context,
-    files: Annotated[list[Path], typer.Argument(help="schema.json files; the folder's name is the topic.")],
-) -> None:
-    """Give contracts to the environment and wait until they are active, or print why not."""
-    texts = {file: _read(file) for file in files}
-    environment = environment_of(ctx)
-    contracts = _contracts(environment)
-    failed = False
-    for file, text in texts.items():
-        try:
-            published = contracts.publish(file.resolve().parent.name, text)
-        except ContractError as error:
-            _print_problems(file, error)
-            failed = True
-            continue
-        word = "is active as" if published.changed else "was active already as"
-        out.print(f"[green]✓[/] {published.topic} {word} version {published.version}")
-        if environment.topics and published.topic not in environment.topics:
-            add = "keep the file under schemas/ and apply the environment again"
-            err.print(f"  [yellow]{published.topic} has no queue yet[/]: {add}", highlight=False)
-    if failed:
-        raise typer.Exit(1)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _print_problems(file: Path, error: ContractError) -> None:
-    err.print(f"[bold red]✗[/] {escape(str(file))}: {len(error.problems)} problem(s)")
-    for problem in error.problems:
-        err.print(f"  [bold]{escape(problem.pointer or '/')}[/] {escape(problem.message)}", highlight=False)
-        err.print(f"    [dim]→ {escape(problem.remedy)}[/]", highlight=False)
 
 
 @app.command("seed")

@@ -19,7 +19,7 @@ from ledgerlake.state.contracts import ContractsBucket
 from ledgerlake.state.requests import Requests
 
 logger = Logger(service="publish_contract")
-metrics = Metrics(namespace="ledgerlake", service="publish_contract")
+metrics = Metrics(namespace="ledgerlake")
 
 _PENDING = re.compile(r"schemas/(.*)/pending/schema\.json", re.DOTALL)
 

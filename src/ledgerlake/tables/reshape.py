@@ -59,7 +59,7 @@ class Shape:
         first = [spec for spec in changed if spec.spec_id != default]
         last = [spec for spec in changed if spec.spec_id == default != self.spec.spec_id]
         return (
-            AddSchemaUpdate(schema=self.schema),
+            AddSchemaUpdate(schema_=self.schema),
             SetCurrentSchemaUpdate(schema_id=-1),
             *_replace(first),
             SetDefaultSpecUpdate(spec_id=self.spec.spec_id),
@@ -98,7 +98,7 @@ def clear(lake: Lake, layer: Layer, name: str) -> None:
         updates: list[TableUpdate] = [RemovePartitionSpecsUpdate(spec_ids=specs)] if specs else []
         if len(kept) < len(fields):
             schema = Schema(*kept, schema_id=_next_schema_id(table))
-            updates += [AddSchemaUpdate(schema=schema), SetCurrentSchemaUpdate(schema_id=-1)]
+            updates += [AddSchemaUpdate(schema_=schema), SetCurrentSchemaUpdate(schema_id=-1)]
         return tuple(updates)
 
     _commit(lake, layer, name, change)
@@ -127,7 +127,7 @@ def _shape(table: Table, definition: Definition, renamed: Mapping[str, str]) -> 
     updates: list[TableUpdate] = []
     if added:
         meanwhile = Schema(*table.schema().fields, *added, schema_id=_next_schema_id(table))
-        updates += [AddSchemaUpdate(schema=meanwhile), SetCurrentSchemaUpdate(schema_id=-1)]
+        updates += [AddSchemaUpdate(schema_=meanwhile), SetCurrentSchemaUpdate(schema_id=-1)]
     if spec.spec_id not in table.specs():
         updates.append(AddPartitionSpecUpdate(spec=spec))
     # The default spec keeps its names: it cannot be replaced.
