@@ -183,6 +183,11 @@ run "a_job_writes_only_its_own_layers" {
   }
 
   assert {
+    condition     = [for job, policy in aws_iam_role_policy.job : job if contains([for s in jsondecode(policy.policy).Statement : s.Sid], "OpenTheGate")] == ["rebuild"]
+    error_message = "Only the job that publishes contracts opens the gate."
+  }
+
+  assert {
     condition = alltrue(flatten([
       for policy in aws_iam_role_policy.job : [
         for s in jsondecode(policy.policy).Statement :
