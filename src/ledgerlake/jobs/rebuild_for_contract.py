@@ -20,7 +20,7 @@ from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.entry import Tell, serve
 from ledgerlake.jobs.failures import OF_LAYER
 from ledgerlake.jobs.rebuild import Rebuild
-from ledgerlake.jobs.reprocess import LAYERS, lock_of, publish_tables, rebuild, record, take_away
+from ledgerlake.jobs.reprocess import LAYERS, is_curated, lock_of, publish_tables, rebuild, record, take_away
 from ledgerlake.ops.candidates import Candidate, Pending, Published
 from ledgerlake.ops.publish import Publisher
 from ledgerlake.ops.rebuilds import RebuildRequest
@@ -68,6 +68,9 @@ def publish(context: Context, pending: Pending, tell: Tell = lambda _: None, pat
         bucket = ContractsBucket(state.s3, state.contracts_bucket)
         publisher = Publisher(bucket, state.gate, context.lake, state.locks, Rebuilding(context, lock, tell))
         published = publisher.publish(pending)
+        # What was put there meanwhile has waited in vain: its own event's retries may be over.
+        while bucket.head(pending.key) is not None:
+            publisher.publish(Pending(pending.topic))
         failpoints.hit("rebuild.before_unlock", pending.topic)
     return published
 
@@ -119,6 +122,9 @@ class Rebuilding:
 
     def _rebuild(self, candidate: Candidate) -> None:
         context, topic, contract = self.context, candidate.topic, candidate.contract
+        if not contract.curated and is_curated(context, topic):
+            message = "without payload columns CURATED would be left behind, with rows that nothing keeps up"
+            raise ContractError([Problem("/payload_columns", message, "keep one of them")])
         started = datetime.now(UTC)
         wanted = self._wanted(candidate)
         if wanted:

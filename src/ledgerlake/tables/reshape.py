@@ -122,17 +122,17 @@ def _shape(table: Table, definition: Definition, renamed: Mapping[str, str]) -> 
     kept = {column.field_id for column in fields}
     sources = {field.source_id for spec in table.specs().values() for field in spec.fields}
     left = [column for column in table.schema().fields if column.field_id in sources - kept]
+    meanwhile = Schema(*table.schema().fields, *added, schema_id=_next_schema_id(table)) if added else table.schema()
     schema = Schema(*fields, *map(_put_aside, left), schema_id=_next_schema_id(table) + bool(added))
     spec = _spec(table, definition, schema)
     updates: list[TableUpdate] = []
     if added:
-        meanwhile = Schema(*table.schema().fields, *added, schema_id=_next_schema_id(table))
         updates += [AddSchemaUpdate(schema_=meanwhile), SetCurrentSchemaUpdate(schema_id=-1)]
     if spec.spec_id not in table.specs():
         updates.append(AddPartitionSpecUpdate(spec=spec))
     # The default spec keeps its names: it cannot be replaced.
     named = spec if spec.spec_id == table.metadata.default_spec_id else _called(spec, definition)
-    return Shape(schema, named, held, schema.schema_id - 1), tuple(updates)
+    return Shape(schema, named, held, meanwhile.schema_id), tuple(updates)
 
 
 def _column(field_id: int, name: str, wanted: NestedField) -> NestedField:
