@@ -168,16 +168,11 @@ def is_curated(context: Context, topic: str) -> bool:
     return table is not None and table.current_snapshot() is not None
 
 
-def last_entries(context: Context, topic: str) -> list[Entry]:
-    """The last batch of each of the topic's tables, of those that hold one."""
-    tables = [context.lake.find(layer, topic) for layer in LAYERS]
-    return [entry for table in tables if table is not None and (entry := snapshots.last_entry(table))]
-
-
 def lock_of(context: Context, topic: str) -> Lock:
     """The topic's lock, for whoever writes to both tables. Raises LockHeld."""
-    tokens = [entry.fencing_token for entry in last_entries(context, topic)]
-    return context.state.locks.acquire(topic, context.cycle_id, max(tokens, default=0))
+    tables = [context.lake.find(layer, topic) for layer in LAYERS]
+    last = [entry for table in tables if table is not None and (entry := snapshots.last_entry(table))]
+    return context.state.locks.acquire(topic, context.cycle_id, max((entry.fencing_token for entry in last), default=0))
 
 
 def publish_tables(
