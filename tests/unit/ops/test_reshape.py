@@ -1,15 +1,20 @@
 """What a table becomes when its contract asks for other columns and partitions than it can evolve to."""
 
 import json
+from decimal import Decimal
 
 import pytest
+from pyiceberg.types import StringType
 
 from ledgerlake.contracts import load
-from ledgerlake.tables import reshape
+from ledgerlake.tables import append, reshape, snapshots
+from ledgerlake.tables.branches import BASE, Branch
 from ledgerlake.tables.definitions import curated
 from ledgerlake.tables.ensure import evolve
+from ledgerlake.tables.publish import MainMoved
 
 TOPIC = "orders"
+SAYS = {snapshots.BATCH_ID: "b", snapshots.SOURCE_SNAPSHOT_ID: "1"}
 
 
 def contract(columns, partition_by=()):
@@ -110,3 +115,42 @@ def test_a_spec_that_was_there_before_is_the_tables_again(lake, table):
     after = become(lake, contract({"region": "string", "at": "timestamp"}, ["region", "day(at)"]))
     assert after.spec().spec_id == table.spec().spec_id
     assert partitions(after) == [("region", "region"), ("at_day", "at")]
+
+
+def test_rows_and_columns_change_in_one_commit_and_the_old_ones_stay_readable(lake):
+    table = evolve(lake, contract({"amount": "decimal(12,2)", "note": "string"}))
+    append.append(table, [{"message_id": "m1", "amount": Decimal("1.00"), "note": "n"}])
+    base = table.metadata.current_snapshot_id
+    shape = reshape.begin(lake, contract({"amount": "int"}), {})
+    table = lake.load("curated", TOPIC)
+    table.manage_snapshots().create_branch(base, "reprocess-r1").commit()
+    rows = append.to_arrow(table, [{"message_id": "m1", shape.held["amount"]: 1}])
+    table.overwrite(rows, snapshot_properties={BASE: str(base)}, branch="reprocess-r1")
+
+    Branch.find(lake.load("curated", TOPIC), "r1").publish(SAYS, shape)
+
+    after = lake.load("curated", TOPIC)
+    assert [(row["amount"], row.get("note")) for row in after.scan().to_arrow().to_pylist()] == [(1, None)]
+    (entry,) = snapshots.entries(after)
+    assert entry.batch_id == "b"
+    assert after.snapshot_by_id(entry.snapshot_id).schema_id == after.schema().schema_id
+    assert snapshots.current_rows(after) == 1
+    assert set(after.metadata.refs) == {"main", "before-r1"}
+    (old,) = after.scan(snapshot_id=after.metadata.refs["before-r1"].snapshot_id).to_arrow().to_pylist()
+    assert (old["amount"], old["note"]) == (Decimal("1.00"), "n")
+
+
+def test_a_table_whose_columns_changed_meanwhile_is_not_published(lake):
+    table = evolve(lake, contract({"amount": "decimal(12,2)"}))
+    append.append(table, [{"message_id": "m1", "amount": Decimal("1.00")}])
+    shape = reshape.begin(lake, contract({"amount": "int"}), {})
+    table = lake.load("curated", TOPIC)
+    table.manage_snapshots().create_branch(table.metadata.current_snapshot_id, "reprocess-r1").commit()
+    rows = append.to_arrow(table, [{"message_id": "m1", shape.held["amount"]: 1}])
+    table.overwrite(rows, snapshot_properties={BASE: str(table.metadata.current_snapshot_id)}, branch="reprocess-r1")
+    with lake.load("curated", TOPIC).update_schema() as update:
+        update.add_column("other", StringType())
+
+    with pytest.raises(MainMoved):
+        Branch.find(lake.load("curated", TOPIC), "r1").publish(SAYS, shape)
+    assert "other" in ids(lake.load("curated", TOPIC))
