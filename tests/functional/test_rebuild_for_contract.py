@@ -66,7 +66,7 @@ def test_a_contract_that_its_rows_do_not_allow_changes_nothing(lakehouse: Lakeho
     published = bring(lakehouse, {**wanted, "accept": [*wanted["accept"], "rule_added:none"]})
 
     assert published.status == "failed"
-    assert "fail rules are broken: none (2 rows)" in published.problems[0].message
+    assert "fail rules are broken: none (4 rows)" in published.problems[0].message
     body = lakehouse.state.s3.get_object(
         Bucket=lakehouse.lake.settings.buckets.contracts, Key=f"schemas/{TOPIC}/failed/error.json"
     )["Body"].read()
