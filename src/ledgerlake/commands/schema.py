@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ledgerlake.commands.shared import contracts_of, environment_of, err, out, print_problems
+from ledgerlake.commands.versions import tell_changes
 from ledgerlake.contracts import ContractError, load
 
 schema_app = typer.Typer(no_args_is_help=True, help="Check and publish contracts.")
@@ -52,6 +53,8 @@ def publish(
             continue
         word = "is active as" if published.changed else "was active already as"
         out.print(f"[green]✓[/] {published.topic} {word} version {published.version}")
+        if published.changed:
+            tell_changes(environment, published.topic, published.version)
         if environment.topics and published.topic not in environment.topics:
             add = "keep the file under schemas/ and apply the environment again"
             err.print(f"  [yellow]{published.topic} has no queue yet[/]: {add}", highlight=False)
