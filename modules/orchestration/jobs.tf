@@ -24,6 +24,16 @@ locals {
       )
     },
     {
+      Sid    = "DropUnwrittenTables"
+      Effect = "Allow"
+      Action = ["glue:DeleteTable"]
+      Resource = [
+        "${local.glue_arn}:catalog",
+        "${local.glue_arn}:database/${var.databases.curated}",
+        "${local.glue_arn}:table/${var.databases.curated}/*",
+      ]
+    },
+    {
       Sid      = "MoveContracts"
       Effect   = "Allow"
       Action   = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
