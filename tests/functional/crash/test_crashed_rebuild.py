@@ -14,6 +14,8 @@ from ledgerlake.failpoints import Crashed
 from ledgerlake.jobs.commit import ContractOutdated
 from ledgerlake.jobs.curate import HalfPublished, curate
 from ledgerlake.jobs.rebuild_for_contract import publish
+from ledgerlake.jobs.replay import look
+from ledgerlake.jobs.selection import Selection
 from ledgerlake.jobs.standardize import standardize
 from ledgerlake.ops.candidates import Pending
 from ledgerlake.tables.registry import SchemaVersions
@@ -85,7 +87,7 @@ def meanwhile(house: Lakehouse, died: list[str]) -> None:
             arm(FROM_THEN_ON)
             house.land(TOPIC, order("k8", 9, 8))
             with pytest.raises(HalfPublished, match="CURATED was not yet"):
-                curate(house.context(), TOPIC)
+                look(house.context(), TOPIC, Selection(), "early")
             with pytest.raises(ContractOutdated):
                 standardize(house.context(), TOPIC)
         case [*_, "publish.before_gate"]:
