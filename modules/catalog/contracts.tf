@@ -3,7 +3,7 @@ module "publish_contract" {
   source = "../function"
 
   name                  = "${var.name}-publish-contract"
-  description           = "Validates a pending contract, makes or evolves its tables, and activates it or says why not."
+  description           = "Validates a pending contract, makes or evolves its tables or has them rebuilt, and activates it or says why not."
   handler               = "ledgerlake.handlers.publish_contract.handle"
   package               = var.lake_package
   architecture          = var.architecture
@@ -30,6 +30,12 @@ module "publish_contract" {
         Effect   = "Allow"
         Action   = ["s3:ListBucket", "s3:ListBucketVersions"]
         Resource = local.bucket_arns.contracts
+      },
+      {
+        Sid      = "StartRebuilds"
+        Effect   = "Allow"
+        Action   = ["glue:StartJobRun"]
+        Resource = "${local.glue_arn}:job/${var.rebuild_job}"
       },
       {
         Sid      = "OpenTheGate"

@@ -66,6 +66,12 @@ variable "settings" {
   nullable    = false
 }
 
+variable "rebuild_job" {
+  description = "The name of the Glue job that rebuilds a topic's tables for its next contract."
+  type        = string
+  nullable    = false
+}
+
 variable "lake_package" {
   description = "The Lambda package with pyiceberg: bucket, key, and sha256 in base64."
   type = object({

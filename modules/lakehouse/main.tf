@@ -27,6 +27,7 @@ locals {
   }
   queue_prefix     = "${local.name}-"
   firehose_name    = "${local.name}-raw"
+  rebuild_job      = "${local.name}-rebuild"
   alerts_topic_arn = "arn:${local.account.partition}:sns:${local.account.region}:${local.account.id}:${local.name}-alerts"
 
   pii_salt_name = "${local.name}-pii-salt"
@@ -39,6 +40,7 @@ locals {
     dynamodb_tables     = local.dynamodb_tables
     firehose_name       = local.firehose_name
     queue_prefix        = local.queue_prefix
+    rebuild_job         = local.rebuild_job
     alerts_topic_arn    = local.alerts_topic_arn
     pii_salt_secret     = var.pii_salt_enabled ? local.pii_salt_name : ""
     max_payload_columns = var.max_payload_columns
@@ -60,6 +62,7 @@ module "catalog" {
   dynamodb_tables         = local.dynamodb_tables
   topics                  = var.topics
   settings                = local.settings
+  rebuild_job             = local.rebuild_job
   lake_package            = local.lambda_packages.lake
   architecture            = var.architecture
   require_tls             = var.require_tls

@@ -5,12 +5,55 @@ locals {
     curate      = { does = "curate every topic of a run", reads = ["standardized"], writes = ["curated", "ops"] }
     replay      = { does = "take in a topic's errors that pass now", reads = ["standardized"], writes = ["curated", "ops"] }
     reprocess   = { does = "rebuild a topic's tables beside main", reads = ["raw"], writes = ["standardized", "curated", "ops"] }
+    rebuild     = { does = "rebuild a topic's tables for its next contract", reads = ["raw"], writes = ["standardized", "curated", "ops"] }
     reconcile   = { does = "find what is missing or stands twice in any table", reads = ["raw", "standardized", "curated"], writes = ["ops"] }
   }
-  # The cycle's own; people start the others.
+  # The cycle's own; people and the publishing of contracts start the others.
   stages = ["curate", "standardize"]
   # Those that type rows: no other has to know what personal data is hashed with.
-  hashing = ["curate", "replay", "reprocess"]
+  hashing = ["curate", "replay", "reprocess", "rebuild"]
+
+  # A rebuild ends with what the publishing of any contract does: its table may be new, and the gate is opened.
+  publishes = [
+    {
+      Sid    = "MakeTables"
+      Effect = "Allow"
+      Action = ["glue:CreateTable"]
+      Resource = concat(
+        ["${local.glue_arn}:catalog"],
+        [for layer in ["standardized", "curated"] : "${local.glue_arn}:database/${var.databases[layer]}"],
+        [for layer in ["standardized", "curated"] : "${local.glue_arn}:table/${var.databases[layer]}/*"],
+      )
+    },
+    {
+      Sid    = "DropUnwrittenTables"
+      Effect = "Allow"
+      Action = ["glue:DeleteTable"]
+      Resource = [
+        "${local.glue_arn}:catalog",
+        "${local.glue_arn}:database/${var.databases.curated}",
+        "${local.glue_arn}:table/${var.databases.curated}/*",
+      ]
+    },
+    {
+      Sid      = "MoveContracts"
+      Effect   = "Allow"
+      Action   = ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"]
+      Resource = "${local.bucket_arns.contracts}/schemas/*"
+    },
+    {
+      Sid      = "SeeContracts"
+      Effect   = "Allow"
+      Action   = ["s3:ListBucketVersions"]
+      Resource = local.bucket_arns.contracts
+    },
+    {
+      Sid      = "OpenTheGate"
+      Effect   = "Allow"
+      Action   = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
+      Resource = local.table_arns.processing_enabled
+    },
+  ]
 
   # Glue takes several Spark settings as one argument in this form.
   spark_conf = join(" --conf ", [
@@ -212,6 +255,7 @@ resource "aws_iam_role_policy" "job" {
         Action   = ["secretsmanager:GetSecretValue"]
         Resource = var.pii_salt_arn
       }],
+      each.key == "rebuild" ? local.publishes : [],
       local.use_the_key,
     )
   })

@@ -83,8 +83,9 @@ class Settings(_Frozen):
 
     `pii_salt_secret` names the secret that personal data is hashed with; none where the environment keeps no salt.
     `topics_per_run` and `bytes_per_run` bound one Glue run; `parallel_topics` is how many topics a run works on at a
-    time; `failpoints` are faults to make on purpose (ledgerlake.failpoints); `endpoint_url` is the AWS SDKs' own
-    AWS_ENDPOINT_URL, passed on to the clients that do not read it themselves.
+    time; `rebuild_job` is the Glue job for contracts with breaking changes, if there is one; `failpoints` are faults to
+    make on purpose (ledgerlake.failpoints); `endpoint_url` is the AWS SDKs' own AWS_ENDPOINT_URL, passed on to the
+    clients that do not read it themselves.
     """
 
     prefix: str
@@ -94,6 +95,7 @@ class Settings(_Frozen):
     dynamodb_tables: DynamodbTables
     firehose_name: str
     queue_prefix: str
+    rebuild_job: str = ""
     alerts_topic_arn: str = ""
     pii_salt_secret: str = ""
     max_payload_columns: int = 1000

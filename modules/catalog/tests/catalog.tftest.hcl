@@ -38,6 +38,7 @@ variables {
   topics           = ["events", "earthquakes"]
   pii_salt_name    = "t-pii-salt"
   settings         = "{}"
+  rebuild_job      = "ledgerlake-test-rebuild"
   alerts_topic_arn = "arn:aws:sns:eu-central-1:123456789012:ledgerlake-test-alerts"
   lake_package     = { bucket = "t-artifacts", key = "lambda/lake.zip", hash = "aGFzaA==" }
 }

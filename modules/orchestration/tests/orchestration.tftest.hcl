@@ -44,6 +44,7 @@ variables {
       curate      = "glue/4/curate.py"
       replay      = "glue/5/replay.py"
       reprocess   = "glue/6/reprocess.py"
+      rebuild     = "glue/8/rebuild.py"
       reconcile   = "glue/7/reconcile.py"
     }
   }
@@ -175,9 +176,15 @@ run "a_job_writes_only_its_own_layers" {
       curate      = ["arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
       replay      = ["arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
       reprocess   = ["arn:aws:s3:::t-standardized/*", "arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
+      rebuild     = ["arn:aws:s3:::t-standardized/*", "arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
       reconcile   = ["arn:aws:s3:::t-ops/*"]
     }
-    error_message = "standardize writes STANDARDIZED, curate and replay CURATED, reprocess both, reconcile neither; all keep their books in OPS."
+    error_message = "standardize writes STANDARDIZED, curate and replay CURATED, reprocess and rebuild both, reconcile neither; all keep their books in OPS."
+  }
+
+  assert {
+    condition     = [for job, policy in aws_iam_role_policy.job : job if contains([for s in jsondecode(policy.policy).Statement : s.Sid], "OpenTheGate")] == ["rebuild"]
+    error_message = "Only the job that publishes contracts opens the gate."
   }
 
   assert {

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBServiceResource
     from mypy_boto3_firehose import FirehoseClient
+    from mypy_boto3_glue import GlueClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
@@ -57,6 +58,12 @@ def s3() -> "S3Client":
 def cloudwatch() -> "CloudWatchClient":
     """Return the CloudWatch client."""
     return boto3.client("cloudwatch", region_name=settings().region, config=_CONFIG)
+
+
+@cache
+def glue() -> "GlueClient":
+    """Return the Glue client."""
+    return boto3.client("glue", region_name=settings().region, config=_CONFIG)
 
 
 @cache

@@ -12,8 +12,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ledgerlake.handlers import clients
 from ledgerlake.handlers.lakehouse import lake, state
 from ledgerlake.ops.candidates import Pending, Published
+from ledgerlake.ops.job_runs import JobRuns
 from ledgerlake.ops.publish import Publisher
+from ledgerlake.ops.rebuilds import KIND, StartedRebuilds
 from ledgerlake.state.contracts import ContractsBucket
+from ledgerlake.state.requests import Requests
 
 logger = Logger(service="publish_contract")
 metrics = Metrics(namespace="ledgerlake")
@@ -26,8 +29,17 @@ _PENDING = re.compile(r"schemas/(.*)/pending/schema\.json", re.DOTALL)
 def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, Any]]]:
     """Publish the announced contracts. Raises what may pass by itself, so that Lambda invokes again and finishes."""
     bucket = ContractsBucket(clients.s3(), state().contracts_bucket)
-    publisher = Publisher(bucket, state().gate, lake(), state().locks)
+    publisher = Publisher(bucket, state().gate, lake(), state().locks, _rebuilds())
     return {"contracts": [_told(publisher.publish(pending)) for pending in pending_contracts(event)]}
+
+
+def _rebuilds() -> StartedRebuilds | None:
+    """The job that rebuilds tables; None in an environment that has none."""
+    settings = clients.settings()
+    if not settings.rebuild_job:
+        return None
+    requests = Requests(clients.s3(), settings.buckets.ops)
+    return StartedRebuilds(JobRuns(clients.glue(), requests, {KIND: settings.rebuild_job}))
 
 
 def pending_contracts(event: dict[str, Any]) -> Iterator[Pending]:

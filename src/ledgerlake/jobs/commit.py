@@ -33,6 +33,10 @@ class StaleBatch(TransientError):
     """Another run with a newer fencing token committed to the table: this one must not."""
 
 
+class ContractOutdated(TransientError):
+    """The table was rebuilt for a contract that is newer than the one this run works by."""
+
+
 class NothingPinned(TerminalError):
     """A topic was planned, but its source holds nothing that waits."""
 
@@ -173,13 +177,13 @@ def commit(
     `write` makes the snapshot beside main, with the properties it is given; it must add `added` rows and take
     `replaced` away. What is known of main (that the batch is not in it, that no newer token is) is known of the very
     snapshot that the compare-and-set starts from: a run that lost its lock cannot publish. Raises AuditFailed,
-    StaleBatch, LockLost, MainMoved.
+    StaleBatch, LockLost, ContractOutdated, MainMoved.
     """
     checkpoint = ledger.checkpoint
     failpoints.hit(f"{checkpoint.stage}.before_commit", checkpoint.topic)
     for _ in range(ATTEMPTS):
         table = target()
-        before = require_ours(table, lock)
+        before = require_ours(table, lock, ledger.contract_version)
         if entry := snapshots.has_batch(table, checkpoint.batch_id):
             return entry  # published, though its answer was lost
         with staging(context.spark) as name:
@@ -200,12 +204,27 @@ def commit(
     raise publish.MainMoved(f"{'.'.join(target().name())}: {ATTEMPTS} times, another commit came first")
 
 
-def require_ours(table: Table, lock: Lock) -> Entry | None:
-    """The table's last ledger entry. Raises StaleBatch or LockLost when the batch is another run's by now."""
+def require_ours(table: Table, lock: Lock, contract_version: int) -> Entry | None:
+    """The table's last ledger entry. Raises StaleBatch or LockLost when the batch is another run's by now, and
+    ContractOutdated when the table follows a newer contract.
+    """
     lock.require()
-    last = snapshots.last_entry(table)
+    last = require_in_force(table, contract_version)
     if last is not None and last.fencing_token > lock.token:
         raise StaleBatch(f"{'.'.join(table.name())}: token {last.fencing_token} committed, ours is {lock.token}")
+    return last
+
+
+def require_in_force(table: Table, contract_version: int) -> Entry | None:
+    """The table's last ledger entry. Raises ContractOutdated when it is of a contract newer than this version: a
+    rebuild for that one has not come to its end, or did so after this run had read the gate.
+    """
+    last = snapshots.last_entry(table)
+    if last is not None and last.contract_version > contract_version:
+        raise ContractOutdated(
+            f"{'.'.join(table.name())} was rebuilt for contract version {last.contract_version}, and version "
+            f"{contract_version} is in force: put that contract to its topic's pending/schema.json again to finish it"
+        )
     return last
 
 

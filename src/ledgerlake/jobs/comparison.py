@@ -1,5 +1,8 @@
 """What a reprocess is asked for, and what it says: documents that travel between the command and the job."""
 
+import hashlib
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
@@ -7,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 Action = Literal["build", "apply", "publish", "discard"]
 RebuiltLayer = Literal["standardized", "curated"]
+
+_CONTRACT_ID = re.compile(r"v([0-9]+)-([0-9a-f]{8})-")
 
 
 class _Document(BaseModel):
@@ -27,6 +32,26 @@ class ReprocessRequest(_Document):
     curated_only: bool = False
     since: datetime | None = None
     until: datetime | None = None
+
+
+def contract_id(version: int, topic: str, attempt: str) -> str:
+    """The id of a reprocess that rebuilds a topic's tables for a contract; each try has its own."""
+    return f"v{version}-{_mark(topic)}-{attempt}"
+
+
+def version_of(reprocess_id: str) -> int | None:
+    """The contract's version that a reprocess rebuilds tables for; None for one that a person asked for."""
+    named = _CONTRACT_ID.match(reprocess_id)
+    return int(named[1]) if named else None
+
+
+def tries_of(topic: str, reprocess_ids: Iterable[str]) -> set[str]:
+    """Those of the ids that rebuild this topic's tables for a contract: branches of error tables are of any topic."""
+    return {one for one in reprocess_ids if (named := _CONTRACT_ID.match(one)) and named[2] == _mark(topic)}
+
+
+def _mark(topic: str) -> str:
+    return hashlib.sha256(topic.encode()).hexdigest()[:8]
 
 
 class Sample(_Document):

@@ -13,6 +13,7 @@ from ledgerlake import failpoints
 from ledgerlake.contracts import Contract
 from ledgerlake.errors import TerminalError
 from ledgerlake.jobs.commit import Ledger, commit, once, replace_errors, require_conserved, require_ours
+from ledgerlake.jobs.comparison import version_of
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.merge import append, merge, still_open
 from ledgerlake.jobs.plan import pin_curate, waiting
@@ -72,7 +73,8 @@ class Batch:
 def curate(context: Context, topic: str) -> Outcome:
     """Bring what waits in STANDARDIZED into CURATED and errors in one commit, and move the checkpoint.
 
-    Raises LockHeld, StaleBatch, ConservationError, RuleFailed, UnreadableRange, and what Spark cannot read or write.
+    Raises LockHeld, StaleBatch, ContractOutdated, HalfPublished, ConservationError, RuleFailed, UnreadableRange, and
+    what Spark cannot read or write.
     """
     admission, contract = context.contract(topic)
     return once(
@@ -95,7 +97,7 @@ def _batch(context: Context, checkpoint: Checkpoint, contract: Contract, version
     after, to = checkpoint.from_snapshot_id, checkpoint.to_snapshot_id
     entries = waiting(source, after, to)
     if after:
-        _require_whole(topic, entries)
+        require_whole(topic, entries)
     batch_ids = [entry.batch_id for entry in entries]
     rows = context.range("standardized", topic, 0, to)
     if after:
@@ -104,9 +106,14 @@ def _batch(context: Context, checkpoint: Checkpoint, contract: Contract, version
     return Batch(context, checkpoint, contract, version, batch_ids, rows, layout)
 
 
-def _require_whole(topic: str, entries: Sequence[Entry]) -> None:
+def require_whole(topic: str, entries: Sequence[Entry]) -> None:
     """Raises HalfPublished when STANDARDIZED's part of a reprocess waits: its CURATED is not main yet."""
     for reprocess_id in filter(None, (entry.batch_id.partition("-reprocess-")[2] for entry in entries)):
+        if (version := version_of(reprocess_id)) is not None:
+            raise HalfPublished(
+                f"{topic}: STANDARDIZED was rebuilt for contract version {version}, CURATED was not yet: put that "
+                f"contract to schemas/{topic}/pending/schema.json again to finish it"
+            )
         command = f"ledgerlake reprocess {topic}"
         raise HalfPublished(
             f"{topic}: reprocess {reprocess_id} is published in STANDARDIZED only; finish it: {command} --publish "
@@ -115,6 +122,7 @@ def _require_whole(topic: str, entries: Sequence[Entry]) -> None:
 
 
 def _process(batch: Batch, lock: Lock) -> Entry:
+    require_ours(_target(batch.context, batch.contract), lock, batch.contract_version)
     current = batch.context.table("curated", batch.topic)
     rows = batch.judged(current).persist(StorageLevel.DISK_ONLY)
     try:
@@ -152,7 +160,7 @@ def _commit(batch: Batch, rows: DataFrame, parts: dict[Verdict, Identity], warne
     """Errors first, then the one commit to the main table. Raises StaleBatch, LockLost and AuditFailed."""
     if parts[Verdict.ERROR].rows or batch.checkpoint.attempts > 1:
         since = batch.context.lake.load("curated", ERRORS).metadata.current_snapshot_id
-        require_ours(_target(batch.context, batch.contract), lock)
+        require_ours(_target(batch.context, batch.contract), lock, batch.contract_version)
         failpoints.hit("curate.before_errors_write", batch.topic)
         _write_errors(batch, rows, parts[Verdict.ERROR].rows, since)
         failpoints.hit("curate.after_errors_write", batch.topic)

@@ -17,6 +17,7 @@ from ledgerlake.tables import snapshots
 from ledgerlake.tables.branches import BASE, BRANCH, Branch
 from ledgerlake.tables.definitions import Layer
 from ledgerlake.tables.layout import owned_columns
+from ledgerlake.tables.reshape import Shape
 from ledgerlake.tables.sql import identifier
 from ledgerlake.transform.compared import ADDED, CHANGED, EQUAL, REMOVED, Difference, Example
 
@@ -27,13 +28,18 @@ class NothingToRebuild(TerminalError):
 
 @dataclass(frozen=True)
 class Rebuild:
-    """One reprocess of one topic, under the contract in force."""
+    """One reprocess of one topic, under the contract in force or one that is to follow it.
+
+    `shape` is what CURATED becomes by it; None when it stays as it is.
+    """
 
     context: Context
     request: ReprocessRequest
     contract: Contract
     contract_version: int
+    contract_sha256: str
     now: datetime
+    shape: Shape | None = None
 
     @property
     def topic(self) -> str:
@@ -101,6 +107,8 @@ class Rebuild:
         writer = rows.writeTo(branch_name(context, layer, table, self.request.id))
         # A rebuilt table is written by partition, whatever its batches do: its files are those of years.
         writer = writer.option("distribution-mode", "hash")
+        if self.shape is not None and (layer, table) == ("curated", self.topic):
+            writer = writer.option("output-spec-id", str(self.shape.spec.spec_id))
         for key, value in ({BASE: str(base or "")} | dict(properties or {})).items():
             writer = writer.option(f"snapshot-property.{key}", value)
         writer.overwrite(where)
@@ -109,11 +117,22 @@ class Rebuild:
             raise NothingToRebuild(f"{layer}.{table}: the branch {name} went away while it was written")
         return made
 
+    def as_held(self, rows: DataFrame) -> DataFrame:
+        """CURATED's rows in the columns that the table has now; those that it loses are NULL."""
+        if self.shape is None:
+            return rows
+        held = {was: name for name, was in self.shape.held.items()}
+        table = self.context.table("curated", self.topic)
+        nothing = F.lit(None)
+        values = {c.name: F.col(held[c.name]) if c.name in held else nothing.cast(c.dataType) for c in table.schema}
+        return rows.select(*(value.alias(name) for name, value in values.items()))
+
     def told(self, rows: Mapping[str, int], totals: Mapping[str, int], source_snapshot_id: int) -> dict[str, str]:
         """What the branch keeps for the commit that publishes it: the ledger's properties but for batch and token."""
         return {
             snapshots.SOURCE_SNAPSHOT_ID: str(source_snapshot_id),
             snapshots.CONTRACT_VERSION: str(self.contract_version),
+            snapshots.CONTRACT_SHA256: self.contract_sha256,
             **{snapshots.ROWS + name: str(count) for name, count in rows.items()},
             **{snapshots.TOTAL + name: str(count) for name, count in totals.items()},
         }

@@ -169,7 +169,8 @@ def _write(source: _Source, rows: DataFrame, told: Mapping[str, int], errors: Da
         "resolved": errors.where(~_counts_as_error()).count(),
     }
     base = work.context.lake.load("curated", work.topic).metadata.current_snapshot_id
-    branch = work.write("curated", work.topic, base, winners, F.lit(True), work.told(told, totals, source.snapshot_id))
+    properties = work.told(told, totals, source.snapshot_id)
+    branch = work.write("curated", work.topic, base, work.as_held(winners), F.lit(True), properties)
     require_added(work.topic, branch.head, current)
 
 
@@ -180,7 +181,8 @@ def _counts_as_error() -> Column:
 def _report(source: _Source, changes: Mapping[str, int]) -> LayerReport:
     work = source.work
     after = work.on_branch("curated", work.topic)
-    found = compared(source.current.select(*after.columns), after, (KEY,))
+    # Columns that become others are not compared: all rows are written anew, and typed otherwise.
+    found = {} if work.shape else compared(source.current.select(*after.columns), after, (KEY,))
     return LayerReport(
         layer="curated",
         **counts(found),

@@ -17,7 +17,7 @@ from ledgerlake import failpoints
 from ledgerlake.errors import TerminalError
 from ledgerlake.jobs.commit import Ledger, commit, require_conserved, require_ours
 from ledgerlake.jobs.context import Context
-from ledgerlake.jobs.curate import Batch, parts_of, write_current
+from ledgerlake.jobs.curate import Batch, parts_of, require_whole, write_current
 from ledgerlake.jobs.entry import Tell, serve
 from ledgerlake.jobs.plan import waiting
 from ledgerlake.jobs.selection import ReplayReport, ReplayRequest, Selection, StillFailing
@@ -94,7 +94,10 @@ def _serve(context: Context, document: Document, tell: Tell) -> Document:
 def look(
     context: Context, topic: str, selection: Selection, request_id: str, tell: Tell = lambda _: None
 ) -> ReplayReport:
-    """What a replay of these errors would do. Nothing is written. Raises NotAdmitted, NotCurated, RuleFailed."""
+    """What a replay of these errors would do. Nothing is written.
+
+    Raises NotAdmitted, NotCurated, HalfPublished, RuleFailed.
+    """
     batch = _batch(context, topic, request_id)
     found = _judge(batch, selection, _void_marks(batch), tell)
     try:
@@ -108,7 +111,8 @@ def replay(
 ) -> ReplayReport:
     """Bring the topic's selected errors that pass now into CURATED, once for a request_id, whatever dies when.
 
-    Raises NotAdmitted, NotCurated, LockHeld, StaleBatch, ConservationError, RuleFailed.
+    Raises NotAdmitted, NotCurated, LockHeld, StaleBatch, ContractOutdated, HalfPublished, ConservationError,
+    RuleFailed.
     """
     started = datetime.now(UTC)
     batch = _batch(context, topic, request_id)
@@ -189,6 +193,7 @@ def _selected(batch: Batch, selection: Selection, void: set[str]) -> DataFrame:
     source = context.lake.load("standardized", topic)
     last, current = snapshots.last_entry(_target(batch)), source.current_snapshot()
     ahead = waiting(source, last.source_snapshot_id if last else 0, current.snapshot_id) if current else []
+    require_whole(topic, ahead)
     is_open = F.col("resolved_by").isNull() | F.col("resolved_by").isin(sorted(void))
     conditions = [
         F.col("topic_name") == topic,
@@ -241,7 +246,7 @@ def _process(batch: Batch, selection: Selection, lock: Lock, tell: Tell) -> Repl
     try:
         if found.resolved:
             tell(f"taking in {found.resolved:,} records")
-            require_ours(_target(batch), lock)
+            require_ours(_target(batch), lock, batch.contract_version)
             _mark(found)
             _commit(found, lock)
         return _report(found, dry_run=False)

@@ -228,7 +228,7 @@ def _commit(batch: _Batch, split: _Split, lock: Lock) -> Entry:
     """Errors first, then the one commit to the main table. Raises StaleBatch, LockLost and AuditFailed."""
     if split.errors.rows or batch.checkpoint.attempts > 1:
         since = batch.context.lake.load("standardized", PARSE_ERRORS).metadata.current_snapshot_id
-        require_ours(_target(batch.context, batch.contract), lock)
+        require_ours(_target(batch.context, batch.contract), lock, batch.contract_version)
         failpoints.hit("standardize.before_errors_write", batch.topic)
         _write_errors(batch, split, since)
         failpoints.hit("standardize.after_errors_write", batch.topic)

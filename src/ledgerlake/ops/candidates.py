@@ -82,7 +82,11 @@ class InForce:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A pending contract that is right by itself, and what it would replace; its tables are not ready for it yet."""
+    """A pending contract that is right by itself, and what it would replace; its tables are not ready for it yet.
+
+    `number` is the version that it will be; `unfinished` says that a table was rebuilt for a contract that never came
+    into force, this one or another.
+    """
 
     upload: Upload
     text: bytes
@@ -90,6 +94,8 @@ class Candidate:
     changes: tuple[Change, ...]
     in_force: InForce | None
     admission: Admission | None
+    number: int
+    unfinished: bool = False
 
     @property
     def topic(self) -> str:
@@ -97,16 +103,21 @@ class Candidate:
         return self.upload.pending.topic
 
     @property
+    def sha256(self) -> str:
+        """The hash of the contract's bytes."""
+        return sha256(self.text)
+
+    @property
     def breaking(self) -> bool:
-        """Whether its tables have to be rebuilt for it: it says why."""
+        """Whether its tables cannot follow in place: it says why it is worth a rebuild."""
         return any(change.impact == "breaking" for change in self.changes)
 
-    def row(self, number: int, version_id: str, field_ids: Mapping[str, int]) -> SchemaTry:
+    def row(self, version_id: str, field_ids: Mapping[str, int]) -> SchemaTry:
         """The version as ops.schema_versions tells it."""
         why = self.contract.rebuild.reason if self.breaking and self.contract.rebuild else None
         return self.upload.row(
             "active",
-            number=number,
+            number=self.number,
             version_id=version_id,
             changes=self.changes,
             field_ids=field_ids,
@@ -115,14 +126,13 @@ class Candidate:
 
 
 class Rebuilds(Protocol):
-    """What rebuilds a topic's tables for a contract with breaking changes, and puts it in force then.
+    """What rebuilds a topic's tables for a contract with breaking changes."""
 
-    It reads the pending object again, which stays where it is, and ends with `Publisher.put_in_force` or
-    `Publisher.refuse` under the topic's turn.
-    """
+    def ready(self, candidate: Candidate) -> bool:
+        """Whether the tables are what the contract says; if not, who rebuilds them publishes the contract once more.
 
-    def start(self, candidate: Candidate) -> None:
-        """Start it, unless it runs for this very upload already. Raises TransientError, to be tried again."""
+        Raises ContractError when its rows do not allow it, and TransientError to be tried again.
+        """
 
 
 @dataclass(frozen=True)

@@ -71,12 +71,19 @@ class JobRuns:
         The same `request_id` (new_id() when not given) is the same work: a job goes on where a run of it broke off.
         Raises JobFailed, JobBusy, and NotDeployed where the environment has no such job.
         """
+        run_id, uri = self.start(kind, request, request_id or new_id())
+        return self._wait(self.job_names[kind], run_id, uri, seen or (lambda _: None), pause)
+
+    def start(self, kind: str, request: Document, request_id: str) -> tuple[str, str]:
+        """Start the job `kind` with a request; returns the run's id and the request's URI.
+
+        Raises JobBusy, and NotDeployed where the environment has no such job.
+        """
         if kind not in self.job_names:
             known = ", ".join(sorted(self.job_names)) or "none (use envs/<env>)"
             raise NotDeployed(f"the environment has no Glue job {kind}; it has {known}: apply it again")
-        uri = self.requests.put(kind, request_id or new_id(), request)
-        run_id = self._start(self.job_names[kind], uri)
-        return self._wait(self.job_names[kind], run_id, uri, seen or (lambda _: None), pause)
+        uri = self.requests.put(kind, request_id, request)
+        return self._start(self.job_names[kind], uri), uri
 
     def _start(self, job: str, uri: str) -> str:
         try:

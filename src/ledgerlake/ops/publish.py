@@ -31,6 +31,7 @@ from ledgerlake.tables.definitions import RESERVED_TOPICS
 from ledgerlake.tables.ensure import Standing, ensure_contract
 from ledgerlake.tables.lake import Lake, staging
 from ledgerlake.tables.registry import Outcome, Registered, SchemaVersions, register
+from ledgerlake.tables.snapshots import Entry, entries
 
 PATIENCE: Final = 120.0
 """Seconds that a contract waits for its turn: with Lambda's two retries longer than a dead publisher's lock lives."""
@@ -63,18 +64,18 @@ class Publisher:
             if upload is None:
                 return Published(pending.topic, "superseded")
             admission = self.gate.get(pending.topic)
-            if admission is not None and admission.contract_sha256 == upload.sha256:
+            if self._is_in_force(upload, admission):
                 self._put_tables_right(admission)
                 self.bucket.take_away(pending.key, upload.version_id)
-                return Published(pending.topic, "unchanged", admission.contract_version)
+                return Published(pending.topic, "unchanged", admission.contract_version if admission else None)
             try:
                 candidate = self.candidate(upload, admission)
-                if candidate.breaking:
-                    return self._start_rebuild(candidate)
-                self._make_tables(candidate)
+                if not (candidate.breaking or candidate.unfinished):
+                    self._make_tables(candidate)
+                elif not self._rebuilt(candidate):
+                    return Published(pending.topic, "rebuilding")
             except ContractError as error:
-                if admission is not None:
-                    self._put_tables_right(admission)
+                self._put_tables_right(admission)
                 return self.refuse(upload, error)
             return self.put_in_force(candidate)
 
@@ -115,13 +116,14 @@ class Publisher:
             raise ContractError([problem])
         contract = load(upload.text, topic)
         in_force = self._in_force(topic, admission)
+        number, unfinished = self._number(topic, sha256(upload.text), admission, in_force)
         if in_force is None:
-            return Candidate(upload, upload.text, contract, (), None, admission)
+            return Candidate(upload, upload.text, contract, (), None, admission, number)
         old = in_force.contract
         changes = diff(old, contract)
         if problems := refused(changes, old, contract):
             raise ContractError(problems)
-        return Candidate(upload, upload.text, contract, tuple(changes), in_force, admission)
+        return Candidate(upload, upload.text, contract, tuple(changes), in_force, admission, number, unfinished)
 
     def put_in_force(self, candidate: Candidate) -> Published:
         """Make a contract whose tables are ready for it the active one; again, it finishes what was begun.
@@ -131,13 +133,13 @@ class Publisher:
         topic, upload = candidate.topic, candidate.upload
         version_id = self._activate(candidate)
         failpoints.hit("publish.after_active", topic)
-        number = self._record(candidate, version_id)
+        self._record(candidate, version_id)
         failpoints.hit("publish.before_gate", topic)
-        self._open(candidate, number, version_id)
+        self._open(candidate, version_id)
         failpoints.hit("publish.after_gate", topic)
         self.bucket.take_away(upload.pending.key, upload.version_id)
         failpoints.hit("publish.after_taken_away", topic)
-        return Published(topic, "active", number)
+        return Published(topic, "active", candidate.number)
 
     def refuse(self, upload: Upload, error: ContractError) -> Published:
         """Keep the contract with its problems and take it away; the active one stays in force.
@@ -191,12 +193,41 @@ class Publisher:
             return Problem("/table_name", f"there is no topic `{topic}`", known)
         return None
 
-    def _start_rebuild(self, candidate: Candidate) -> Published:
+    def _is_in_force(self, upload: Upload, admission: Admission | None) -> bool:
+        """Whether these bytes are, and the tables are theirs too."""
+        if admission is None or admission.contract_sha256 != upload.sha256:
+            return False
+        return not self._rebuilt_for_newer(upload.pending.topic, admission.contract_version)
+
+    def _rebuilt_for_newer(self, topic: str, version: int) -> list[Entry]:
+        """The last batches of tables that were rebuilt for a contract that never came into force, the newest first."""
+        tables = [self.lake.find(layer, topic) for layer in ("standardized", "curated")]
+        last = [entry for table in tables if table is not None and (entry := next(entries(table), None))]
+        newer = [entry for entry in last if entry.contract_version > version]
+        return sorted(newer, key=lambda entry: -entry.contract_version)
+
+    def _number(
+        self, topic: str, text_sha256: str, admission: Admission | None, in_force: InForce | None
+    ) -> tuple[int, bool]:
+        """The version that a contract will be, and whether a rebuild for a contract came to no end.
+
+        A table never goes back to an older version: what is rebuilt for another contract has a number past that.
+        """
+        known = admission.contract_version if admission else 0
+        number = SchemaVersions.of(self.lake, topic).number(text_sha256, known)
+        newer = self._rebuilt_for_newer(topic, in_force.version) if in_force else []
+        if not newer:
+            return number, False
+        if newer[0].contract_sha256 == text_sha256:
+            return newer[0].contract_version, True
+        return max(number, newer[0].contract_version + 1), True
+
+    def _rebuilt(self, candidate: Candidate) -> bool:
+        """Whether the tables were rebuilt for the contract, here and now. Raises ContractError, or TransientError."""
         if self.rebuilds is None:
             message = "this contract needs its tables rebuilt, and nothing here can rebuild them"
             raise ContractError([Problem("/rebuild", message, "make only changes that need no rebuild")])
-        self.rebuilds.start(candidate)
-        return Published(candidate.topic, "rebuilding")
+        return self.rebuilds.ready(candidate)
 
     def _make_tables(self, candidate: Candidate) -> None:
         """Make or evolve the contract's tables. Raises ContractError where they cannot follow, or Overtaken."""
@@ -210,8 +241,13 @@ class Publisher:
             raise ContractError([Problem("/payload_columns", message, "name that column otherwise")]) from error
         failpoints.hit("publish.after_tables", topic)
 
-    def _put_tables_right(self, admission: Admission) -> None:
-        """Undo what a try of another contract did to the tables before it died: no other may ever come."""
+    def _put_tables_right(self, admission: Admission | None) -> None:
+        """Undo what a try of another contract did to the tables before it died: no other may ever come.
+
+        Tables that were rebuilt stay: whoever is published next is rebuilt for too.
+        """
+        if admission is None or self._rebuilt_for_newer(admission.topic, admission.contract_version):
+            return
         in_force = self._in_force(admission.topic, admission)
         if in_force is not None:
             ensure_contract(self.lake, in_force.contract, self._standing(in_force, in_force.contract))
@@ -255,20 +291,18 @@ class Publisher:
             raise Overtaken(f"another contract of {topic} became active meanwhile")
         return version_id
 
-    def _record(self, candidate: Candidate, version_id: str) -> int:
-        """Write the version's row, and the topic's; a row that an earlier try wrote stays. Returns its number."""
-        topic, contract = candidate.topic, candidate.contract
+    def _record(self, candidate: Candidate, version_id: str) -> None:
+        """Write the version's row, and the topic's; a row that an earlier try wrote stays."""
+        topic, contract, number = candidate.topic, candidate.contract, candidate.number
         history = SchemaVersions.of(self.lake, topic)
-        in_force = candidate.admission.contract_version if candidate.admission else 0
-        number = history.number(sha256(candidate.text), in_force)
         if not history.has(number):
-            history.add(candidate.row(number, version_id, self._field_ids(contract)), self.now())
+            history.add(candidate.row(version_id, self._field_ids(contract)), self.now())
         if candidate.admission or candidate.in_force is None:
+            in_force = candidate.admission.contract_version if candidate.admission else 0
             history.supersede(range(in_force + 1, number))
         failpoints.hit("publish.after_history", topic)
         facts = Registered(topic, contract.description, contract.owner, number, contract.curated)
         register(self.lake, [facts], self.now())
-        return number
 
     def _field_ids(self, contract: Contract) -> dict[str, int]:
         """The Iceberg field ids of the contract's columns: what stays when their names change."""
@@ -277,13 +311,13 @@ class Publisher:
         schema = self.lake.load("curated", contract.table_name).schema()
         return {column.name: schema.find_field(column.name).field_id for column in contract.columns}
 
-    def _open(self, candidate: Candidate, number: int, version_id: str) -> None:
+    def _open(self, candidate: Candidate, version_id: str) -> None:
         """Set the gate. When another publisher was faster, our active object makes way for the one it put."""
         topic = candidate.topic
         admission = Admission(
             topic=topic,
             enabled=True,
-            contract_version=number,
+            contract_version=candidate.number,
             contract_sha256=sha256(candidate.text),
             contract_version_id=version_id,
             curated=candidate.contract.curated,

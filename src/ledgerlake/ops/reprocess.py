@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from ledgerlake.jobs.comparison import RebuiltLayer
-from ledgerlake.tables.branches import BRANCH, branches, published
+from ledgerlake.jobs.comparison import RebuiltLayer, version_of
+from ledgerlake.tables.branches import BRANCH, Branch, branches, published
 from ledgerlake.tables.lake import Lake
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-State = Literal["can be published", "outdated: build it again", "published"]
+State = Literal["can be published", "outdated: build it again", "ends with its contract", "published"]
 LAYERS: tuple[RebuiltLayer, ...] = ("standardized", "curated")
 
 
@@ -34,16 +34,16 @@ def standings(lake: Lake, topic: str) -> list[Standing]:
 
 def _of(layer: RebuiltLayer, table: "Table") -> list[Standing]:
     waiting = [
-        Standing(
-            branch.name.removeprefix(BRANCH),
-            layer,
-            "can be published" if branch.fits else "outdated: build it again",
-            branch.made_at,
-        )
-        for branch in branches(table)
+        Standing(branch.name.removeprefix(BRANCH), layer, _state(branch), branch.made_at) for branch in branches(table)
     ]
     done = [Standing(name, layer, "published", _made(table, before)) for name, before in published(table).items()]
     return waiting + done
+
+
+def _state(branch: Branch) -> State:
+    if version_of(branch.name.removeprefix(BRANCH)) is not None:
+        return "ends with its contract"
+    return "can be published" if branch.fits else "outdated: build it again"
 
 
 def _made(table: "Table", before: int) -> datetime | None:

@@ -60,7 +60,7 @@ class Contracts:
             time.sleep(pause)
         raise NoAnswer(
             f"the contract of {topic} was uploaded {seconds:.0f} s ago and is neither active nor failed; "
-            "look at the logs of the publish_contract function"
+            "look at the logs of the publish_contract function, and of the job `rebuild` where its tables are rebuilt"
         )
 
     def _active(self, topic: str, text: bytes) -> Admission | None:

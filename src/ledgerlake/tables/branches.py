@@ -1,5 +1,6 @@
 """Branches on which tables are rebuilt beside main, and how one becomes main (ADR 0010)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
@@ -7,9 +8,10 @@ from typing import Final, Self
 from pyiceberg.table import Table
 from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
-from pyiceberg.table.update import RemoveSnapshotRefUpdate
+from pyiceberg.table.update import AddSnapshotUpdate, RemoveSnapshotRefUpdate, TableUpdate
 
-from ledgerlake.tables.publish import move_main, ref
+from ledgerlake.tables.publish import move_main, ref, restated
+from ledgerlake.tables.reshape import Shape
 
 BASE: Final = "ledgerlake.base-snapshot-id"
 """In the summary of a rebuilt table's snapshot: the snapshot of main that it was compared with."""
@@ -58,15 +60,20 @@ class Branch:
         own = (one.snapshot_id for one in ancestors_of(self.head, self.table.metadata))
         return [one for one in own if one not in main]
 
-    def publish(self) -> None:
-        """Make its head main's in one commit; main's old state stays reachable under a tag. Raises MainMoved."""
-        updates = [RemoveSnapshotRefUpdate(ref_name=self.name)]
-        tag = BEFORE + self.name.removeprefix(BRANCH)
-        if self.base is None:
-            move_main(self.table, None, self.head.snapshot_id, *updates)
-        else:
-            kept = ref(tag, SnapshotRefType.TAG, self.base, int(KEEP_BEFORE.total_seconds() * 1000))
-            move_main(self.table, self.base, self.head.snapshot_id, kept, *updates)
+    def publish(self, properties: Mapping[str, str], shape: Shape | None = None) -> None:
+        """Make its head main's in one commit, whose snapshot says this; main's old state stays reachable under a tag.
+
+        With a shape the table gets its columns and partitions by the same commit. Raises MainMoved.
+        """
+        schema_id = shape.schema.schema_id if shape else self.table.metadata.current_schema_id
+        named = restated(self.table, self.head, properties, schema_id)
+        also: list[TableUpdate] = [*(shape.updates(self.table) if shape else ()), AddSnapshotUpdate(snapshot=named)]
+        if self.base is not None:
+            tag = BEFORE + self.name.removeprefix(BRANCH)
+            also.append(ref(tag, SnapshotRefType.TAG, self.base, int(KEEP_BEFORE.total_seconds() * 1000)))
+        also.append(RemoveSnapshotRefUpdate(ref_name=self.name))
+        provided = (shape.requirement,) if shape else ()
+        move_main(self.table, self.base, named.snapshot_id, *also, provided=provided)
 
 
 def branches(table: Table) -> list[Branch]:

@@ -1,10 +1,14 @@
 """Write, audit, publish: a commit is staged beside main, looked at, and published by a compare-and-set (ADR 0008)."""
 
+import uuid
+from collections.abc import Iterable, Mapping
+
 from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.manifest import write_manifest_list
 from pyiceberg.table import Table
 from pyiceberg.table.refs import MAIN_BRANCH, SnapshotRefType
-from pyiceberg.table.snapshots import Snapshot
-from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate, TableUpdate
+from pyiceberg.table.snapshots import Operation, Snapshot, Summary, update_snapshot_summaries
+from pyiceberg.table.update import AssertRefSnapshotId, SetSnapshotRefUpdate, TableRequirement, TableUpdate
 
 from ledgerlake.errors import TerminalError, TransientError
 
@@ -34,13 +38,42 @@ def publish(table: Table, base: int | None, snapshot: Snapshot) -> None:
     move_main(table, base, snapshot.snapshot_id)
 
 
-def move_main(table: Table, base: int | None, snapshot_id: int, *also: TableUpdate) -> None:
-    """Move main from `base` to a snapshot, and what else belongs to it, in one commit. Raises MainMoved."""
-    updates = (ref(MAIN_BRANCH, SnapshotRefType.BRANCH, snapshot_id), *also)
+def move_main(
+    table: Table, base: int | None, snapshot_id: int, *also: TableUpdate, provided: Iterable[TableRequirement] = ()
+) -> None:
+    """Move main from `base` to a snapshot, after what else belongs to it, in one commit. Raises MainMoved, also where
+    one of the other requirements is not met.
+    """
+    updates = (*also, ref(MAIN_BRANCH, SnapshotRefType.BRANCH, snapshot_id))
+    requirements = (AssertRefSnapshotId(ref=MAIN_BRANCH, snapshot_id=base), *provided)
     try:
-        table.catalog.commit_table(table, (AssertRefSnapshotId(ref=MAIN_BRANCH, snapshot_id=base),), updates)
+        table.catalog.commit_table(table, requirements, updates)
     except CommitFailedException as error:
         raise _moved(table, base) from error
+
+
+def restated(table: Table, parent: Snapshot, properties: Mapping[str, str], schema_id: int) -> Snapshot:
+    """A snapshot with the parent's very rows that says this, and is read by this schema; it is in no table yet."""
+    metadata, snapshot_id = table.metadata, table.metadata.new_snapshot_id()
+    place = table.location_provider().new_metadata_location(f"snap-{snapshot_id}-0-{uuid.uuid4()}.avro")
+    sequence_number = metadata.next_sequence_number()
+    with write_manifest_list(
+        format_version=metadata.format_version,
+        output_file=table.io.new_output(place),
+        snapshot_id=snapshot_id,
+        parent_snapshot_id=parent.snapshot_id,
+        sequence_number=sequence_number,
+        avro_compression="deflate",
+    ) as manifests:
+        manifests.add_manifests(parent.manifests(table.io))
+    return Snapshot(
+        snapshot_id=snapshot_id,
+        parent_snapshot_id=parent.snapshot_id,
+        sequence_number=sequence_number,
+        manifest_list=place,
+        summary=update_snapshot_summaries(Summary(Operation.APPEND, **properties), parent.summary),
+        schema_id=schema_id,
+    )
 
 
 def ref(name: str, kind: SnapshotRefType, snapshot_id: int, max_age_ms: int | None = None) -> SetSnapshotRefUpdate:

@@ -16,6 +16,7 @@ BATCH_ID = "ledgerlake.batch-id"
 SOURCE_SNAPSHOT_ID = "ledgerlake.source-snapshot-id"
 FENCING_TOKEN = "ledgerlake.fencing-token"  # noqa: S105 — a counter, no secret
 CONTRACT_VERSION = "ledgerlake.contract-version"
+CONTRACT_SHA256 = "ledgerlake.contract-sha256"
 CYCLE_ID = "ledgerlake.cycle-id"
 ROWS = "ledgerlake.rows-"
 TOTAL = "ledgerlake.total-"
@@ -64,6 +65,16 @@ class Entry:
     def rows(self, name: str) -> int:
         """How many of the batch's rows ended as this."""
         return int(self.summary.get(ROWS + name, "0"))
+
+    @property
+    def contract_version(self) -> int:
+        """The contract by which the batch was processed; 0 where the commit does not say."""
+        return int(self.summary.get(CONTRACT_VERSION, "0"))
+
+    @property
+    def contract_sha256(self) -> str:
+        """The hash of that contract's bytes; of rebuilds only."""
+        return self.summary.get(CONTRACT_SHA256, "")
 
     @property
     def totals(self) -> dict[str, str]:

@@ -25,7 +25,7 @@ from ledgerlake.jobs.reprocess import NotBuilt
 from ledgerlake.tables.branches import BEFORE
 
 ONCE = ("after_standardized", "before_checkpoint", "after_checkpoint", "before_unlock")
-IN_EACH_TABLE = ("before_errors_write", "after_errors_write", "before_commit", "after_stage", "after_commit")
+IN_EACH_TABLE = ("before_errors_write", "after_errors_write", "before_commit", "after_commit")
 
 
 @pytest.mark.timeout(1800)

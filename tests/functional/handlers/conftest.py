@@ -41,6 +41,7 @@ CACHED = (
     clients.dynamodb,
     clients.state_machines,
     clients.cloudwatch,
+    clients.glue,
 )
 
 
