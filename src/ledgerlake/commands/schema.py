@@ -1,45 +1,128 @@
-"""`ledgerlake schema`: check contracts and give them to the environment."""
+"""`ledgerlake schema`: check contracts, review and rehearse what they would change, give them to the environment."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from ledgerlake.commands.shared import environment_of, err, gate_of, out
-from ledgerlake.contracts import ContractError, load
+from ledgerlake.commands.shared import JSON, environment_of, err, gate_of, out, run_job
+from ledgerlake.contracts import Contract, ContractError, load
+from ledgerlake.contracts.review import review
+from ledgerlake.jobs.rehearsal import RehearsalReport, RehearsalRequest
+from ledgerlake.ops import contract_review, rehearsal_report
+from ledgerlake.ops.standing_contract import standing
 from ledgerlake.ops.upload_contract import Contracts
+from ledgerlake.tables.lake import Lake
 
-schema_app = typer.Typer(no_args_is_help=True, help="Check and publish contracts.")
+schema_app = typer.Typer(no_args_is_help=True, help="Check, review, rehearse and publish contracts.")
 
 Files = Annotated[list[Path], typer.Argument(help="schema.json files; the folder's name is the topic.")]
+File = Annotated[Path, typer.Argument(help="A schema.json; the folder's name is the topic.")]
+Against = Annotated[
+    str | None, typer.Option("--against", metavar="N|FILE", help="Another version, or a file, than the one in force.")
+]
 
 
 @schema_app.command("validate")
-def validate(
-    files: Files,
-) -> None:
+def validate(files: Files, as_json: JSON = False) -> None:
     """Check contracts without any environment; prints every problem and ends 1 when there is one."""
-    wrong = [file for file in files if not _valid(file)]
-    if wrong:
+    found = {file: _checked(file) for file in files}
+    if as_json:
+        documents = [
+            {
+                "file": str(file),
+                "problems": [p.as_dict() for p in one.problems] if isinstance(one, ContractError) else [],
+            }
+            for file, one in found.items()
+        ]
+        typer.echo(json.dumps(documents, ensure_ascii=False, indent=1))
+    else:
+        for file, one in found.items():
+            if isinstance(one, ContractError):
+                _print_problems(file, one)
+            else:
+                out.print(f"[green]✓[/] {file}: {len(one.payload_columns)} columns, {len(one.rules)} rules")
+    if any(isinstance(one, ContractError) for one in found.values()):
         raise typer.Exit(1)
 
 
-def _valid(file: Path) -> bool:
+def _checked(file: Path) -> Contract | ContractError:
     try:
-        contract = load(_read(file), file.resolve().parent.name)
+        return load(_read(file), file.resolve().parent.name)
+    except ContractError as error:
+        return error
+
+
+@schema_app.command("diff")
+def diff(ctx: typer.Context, file: File, against: Against = None, as_json: JSON = False) -> None:
+    """Review a proposed contract against the one in force; ends 1 when a change would be refused.
+
+    With another file no environment is asked.
+    """
+    topic = file.resolve().parent.name
+    new = _loaded(file, _read(file), topic)
+    if against is None or against.isdecimal():
+        environment = environment_of(ctx)
+        found = standing(environment, gate_of(environment), topic, int(against) if against else None)
+        label = f"version {found[0]}" if found else "nothing: no contract of it is in force"
+        old = _loaded(Path(label), found[1], topic) if found else None
+    else:
+        label = against
+        old = _loaded(Path(against), _read(Path(against)), topic)
+    changes = review(old, new) if old else ()
+    if as_json:
+        document = {"topic": topic, "against": label, "changes": [change.model_dump() for change in changes]}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
+    else:
+        out.print(contract_review.review_report(topic, label, changes))
+    if any(change.refused for change in changes):
+        raise typer.Exit(1)
+
+
+@schema_app.command("rehearse")
+def rehearse(
+    ctx: typer.Context,
+    file: File,
+    days: Annotated[int, typer.Option(min=1, help="How far back from RAW's newest record.")] = 7,
+    sample: Annotated[int, typer.Option(min=1, metavar="ROWS", help="About how many rows are looked at.")] = 100_000,
+    all_: Annotated[bool, typer.Option("--all", help="Look at all of them.")] = False,
+    allow_rejected: Annotated[
+        float, typer.Option(min=0, max=100, metavar="PERCENT", help="So many rows may be newly rejected.")
+    ] = 0,
+    as_json: JSON = False,
+) -> None:
+    """Try a proposed contract on the last days of RAW, beside the one in force; no table is touched.
+
+    It shows what would be newly rejected, newly accepted and changed, and ends 1 when rows would be newly rejected, a
+    fail rule would stop the topic, or a change would be refused.
+    """
+    topic, text = file.resolve().parent.name, _read(file)
+    _loaded(file, text, topic)
+    environment = environment_of(ctx)
+    Lake.connect(environment.settings).require_topics([topic])
+    request = RehearsalRequest(topic=topic, contract=text.decode(), days=days, sample=None if all_ else sample)
+    found = RehearsalReport.model_validate(run_job(environment, "rehearse", request.model_dump(mode="json")))
+    failures = found.failures(allow_rejected)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        out.print(rehearsal_report.report(found, failures))
+    if failures:
+        raise typer.Exit(1)
+
+
+def _loaded(file: Path, text: bytes, topic: str) -> Contract:
+    try:
+        return load(text, topic)
     except ContractError as error:
         _print_problems(file, error)
-        return False
-    out.print(f"[green]✓[/] {file}: {len(contract.payload_columns)} columns, {len(contract.rules)} rules")
-    return True
+        raise typer.Exit(1) from error
 
 
 @schema_app.command("publish")
-def publish(
-    ctx: typer.Context,
-    files: Files,
-) -> None:
+def publish(ctx: typer.Context, files: Files) -> None:
     """Give contracts to the environment and wait until they are active, or print why not."""
     texts = {file: _read(file) for file in files}
     environment = environment_of(ctx)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ledgerlake.contracts.review import Reviewed
 from ledgerlake.jobs.comparison import ColumnChange, Sample
 
 
@@ -104,6 +105,7 @@ class RehearsalReport(_Document):
     columns: tuple[ColumnChange, ...]
     new_columns: tuple[NewColumn, ...]
     rules: tuple[BrokenRule, ...]
+    changes: tuple[Reviewed, ...] = ()
 
     @property
     def stopped_by(self) -> tuple[str, ...]:
@@ -115,3 +117,14 @@ class RehearsalReport(_Document):
         """The newly rejected rows among those that are no duplicates, in percent."""
         judged = self.looked_at - self.duplicates
         return 100 * self.newly_rejected / judged if judged else 0.0
+
+    def failures(self, allow_rejected: float = 0.0) -> tuple[str, ...]:
+        """Why the contract should not be published; `allow_rejected` percent of the rows may be newly rejected."""
+        found = []
+        if self.percent_rejected > allow_rejected:
+            found.append(f"{self.newly_rejected:,} rows would be newly rejected ({self.percent_rejected:.2f} %)")
+        if self.stopped_by:
+            found.append(f"fail rules would stop the topic: {', '.join(self.stopped_by)}")
+        if refused := [change.id for change in self.changes if change.refused]:
+            found.append(f"changes would be refused: {', '.join(refused)}")
+        return tuple(found)

@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ledgerlake.contracts import Contract, load
+from ledgerlake.contracts.review import review
 from ledgerlake.contracts.types import ColumnType
 from ledgerlake.errors import TerminalError
 from ledgerlake.jobs.commit import require_conserved
@@ -25,7 +26,7 @@ from ledgerlake.jobs.rebuild import between, column_changes, counts
 from ledgerlake.jobs.rehearsal import BrokenRule, Ends, NewColumn, Offence, RehearsalReport, RehearsalRequest
 from ledgerlake.records.flatten import ERROR_CODE, Layout, claim
 from ledgerlake.records.paths import pointer
-from ledgerlake.state.contracts import read_active
+from ledgerlake.state.contracts import in_force
 from ledgerlake.state.requests import Document
 from ledgerlake.tables.lake import staging
 from ledgerlake.tables.layout import owned_columns
@@ -95,27 +96,26 @@ def rehearse(context: Context, request: RehearsalRequest, tell: Tell = lambda _:
     proposed = load(request.contract, request.topic)
     if not proposed.curated:
         raise NothingToRehearse(f"the proposed contract of {request.topic} has no payload_columns: nothing is curated")
-    version, in_force = _in_force(context, request.topic)
+    version, standing = _in_force(context, request.topic)
     tell(f"looking at the last {request.days} days of RAW {request.topic}")
     window = _window(context, request, proposed.dedup_window_days)
     with ExitStack() as stack:
         tell(f"judging {window.whole.rows:,} rows by the proposed contract")
         new = _side(context, proposed, window, stack)
         old = None
-        if in_force is not None:
+        if standing is not None and standing.curated:
             tell(f"judging them by version {version}")
-            old = _side(context, in_force, window, stack)
+            old = _side(context, standing, window, stack)
         tell("comparing")
-        return _report(request, version, window, old, new)
+        changes = review(standing, proposed) if standing is not None else ()
+        return _report(request, version, window, old, new).model_copy(update={"changes": changes})
 
 
 def _in_force(context: Context, topic: str) -> tuple[int, Contract | None]:
-    """The contract in force, also of a topic that is switched off; none where it curates nothing."""
-    admission = context.state.gate.get(topic)
-    if admission is None:
-        return 0, None
-    contract = load(read_active(context.state.s3, context.state.contracts_bucket, admission), topic)
-    return admission.contract_version, contract if contract.curated else None
+    """The contract in force, also of a topic that is switched off; version 0 without one."""
+    state = context.state
+    found = in_force(state.s3, state.contracts_bucket, state.gate, topic)
+    return (found[0], load(found[1], topic)) if found else (0, None)
 
 
 def _window(context: Context, request: RehearsalRequest, dedup_window_days: int) -> _Window:
