@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from ledgerlake.commands.shared import JSON, environment_of, err, gate_of, out, run_job
 from ledgerlake.contracts import Contract, ContractError, load
-from ledgerlake.contracts.review import review
+from ledgerlake.contracts.review import Reviewed, review
 from ledgerlake.jobs.rehearsal import RehearsalReport, RehearsalRequest
 from ledgerlake.ops import contract_review, rehearsal_report
 from ledgerlake.ops.standing_contract import standing
@@ -71,7 +71,7 @@ def diff(ctx: typer.Context, file: File, against: Against = None, as_json: JSON 
     else:
         label = against
         old = _loaded(Path(against), _read(Path(against)), topic)
-    changes = review(old, new) if old else ()
+    changes = _reviewed(file, old, new) if old else ()
     if as_json:
         document = {"topic": topic, "against": label, "changes": [change.model_dump() for change in changes]}
         typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
@@ -111,6 +111,14 @@ def rehearse(
         out.print(rehearsal_report.report(found, failures))
     if failures:
         raise typer.Exit(1)
+
+
+def _reviewed(file: Path, old: Contract, new: Contract) -> tuple[Reviewed, ...]:
+    try:
+        return review(old, new)
+    except ContractError as error:
+        _print_problems(file, error)
+        raise typer.Exit(1) from error
 
 
 def _loaded(file: Path, text: bytes, topic: str) -> Contract:

@@ -94,6 +94,7 @@ def check(document: Document, topic: str) -> Iterator[Problem]:
     for column in columns:
         yield from _values(column)
         yield from _key(column)
+    yield from _renamed(columns)
     yield from _meeting(columns)
     yield from _inside_json(columns)
     yield from _partitions(document, columns)
@@ -168,6 +169,24 @@ def _key(column: Draft) -> Iterator[Problem]:
     for source in [source for source, times in Counter(written).items() if times > 1]:
         message = f"`{written_source(source)}` stands twice in the key"
         yield Problem(f"{column.pointer}/source", message, "name each path once")
+
+
+def _renamed(columns: list[Draft]) -> Iterator[Problem]:
+    """A column has one name before, and a name becomes one column (contracts/renames.py knows the version before)."""
+    first: dict[str, str] = {}
+    for column in columns:
+        before = column.document.get("renamed_from")
+        if not isinstance(before, str):
+            continue
+        place = f"{column.pointer}/renamed_from"
+        if before == column.name:
+            yield Problem(place, f"`{before[:100]}` is the column's name already", "take `renamed_from` away")
+        if column.name == IDEMPOTENCY_KEY or before in _RESERVED:
+            yield Problem(place, "CURATED's own columns keep their names", "take `renamed_from` away")
+        if before in first:
+            message = f"`{before[:100]}` became the column at {first[before]} already"
+            yield Problem(place, message, "a column becomes one column; give the other one the same `source`")
+        first.setdefault(before, column.pointer)
 
 
 def _meeting(columns: list[Draft]) -> Iterator[Problem]:

@@ -29,6 +29,11 @@ def read_document(text: bytes | str) -> tuple[dict[str, Any], list[Problem]]:
     return document, list(_repeated(document, ()))
 
 
+def too_large(size: int) -> Problem:
+    """What is told of a contract of so many bytes."""
+    return Problem("", f"the contract has {size:,} bytes", f"a contract has at most {MAX_BYTES:,} bytes (350 KB)")
+
+
 def _unreadable(message: str, remedy: str) -> ContractError:
     return ContractError([Problem("", message, remedy)])
 
@@ -36,9 +41,7 @@ def _unreadable(message: str, remedy: str) -> ContractError:
 def _decoded(text: bytes | str) -> str:
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     if len(raw) > MAX_BYTES:
-        raise _unreadable(
-            f"the contract has {len(raw):,} bytes", f"a contract has at most {MAX_BYTES:,} bytes (350 KB)"
-        )
+        raise ContractError([too_large(len(raw))])
     if raw.startswith(codecs.BOM_UTF8):
         raise _unreadable("the contract begins with a byte order mark", "save it as UTF-8 without BOM")
     try:

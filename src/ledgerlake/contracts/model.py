@@ -206,6 +206,9 @@ class _Column(_Frozen):
         max_length=MAX_COLUMN_DESCRIPTION,
         description="What the column means, as the data catalogue tells it.",
     )
+    renamed_from: Name | None = Field(
+        default=None, description="What the column was called in the version before: its values stay."
+    )
 
 
 def _named_source(document: object) -> object:
@@ -274,6 +277,12 @@ class Rule(_Frozen):
         return columns_read(self.expression)
 
 
+class Rebuild(_Frozen):
+    """The consent to breaking changes: the tables are rebuilt under the new version."""
+
+    reason: StrictStr = Field(min_length=1, max_length=1_000, description="Why; kept in ops.schema_versions.")
+
+
 class Contract(_Frozen):
     """What a dataset is: its columns, key, partitions and rules. One per topic; made by `load`, which checks it."""
 
@@ -287,6 +296,12 @@ class Contract(_Frozen):
         default=7, description="Days before and after a batch in which a message_id is looked up."
     )
     rules: tuple[Rule, ...] = ()
+    accept: tuple[StrictStr, ...] = Field(
+        default=(), description="Ids of guarded changes that this version makes on purpose, as the refusal names them."
+    )
+    rebuild: Rebuild | None = Field(
+        default=None, description="Makes breaking changes: CURATED is rebuilt from STANDARDIZED."
+    )
 
     @property
     def curated(self) -> bool:

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 
-from ledgerlake.contracts.diff import Change, diff
+from ledgerlake.contracts.diff import Change, Impact, diff, refused
 from ledgerlake.contracts.model import Contract
+from ledgerlake.contracts.renames import renames
 from ledgerlake.records.paths import segments
 
-Impact = Literal["safe", "guarded", "breaking"]
 IMPACTS: Final[tuple[Impact, ...]] = ("safe", "guarded", "breaking")
 _LISTS: Final = ("envelope_columns", "payload_columns", "rules")
 
@@ -18,7 +18,7 @@ _LISTS: Final = ("envelope_columns", "payload_columns", "rules")
 class Reviewed(BaseModel):
     """One change: `before` and `after` as a contract writes them (None: not there), and whether it would be refused.
 
-    `reason` says what changes and why it matters, `remedy` what to write to get a refused one accepted.
+    `reason` says what changes and why it matters, `remedy` what to write where it is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,44 +36,54 @@ class Reviewed(BaseModel):
 
 
 def review(old: Contract, new: Contract) -> tuple[Reviewed, ...]:
-    """Every change from the old contract to the new one, the safe ones first."""
-    found = [_reviewed(change, old, new) for change in diff(old, new)]
+    """Every change from the old contract to the new one, the safe ones first.
+
+    Raises ContractError where `renamed_from` says what cannot be.
+    """
+    changes, names = diff(old, new), renames(old, new)
+    remedies = {(problem.pointer, problem.message): problem.remedy for problem in refused(changes, old, new)}
+    found = [_reviewed(change, _values(change, old, new, names), remedies) for change in changes]
     return tuple(sorted(found, key=lambda one: IMPACTS.index(one.impact)))
 
 
-def _reviewed(change: Change, old: Contract, new: Contract) -> Reviewed:
-    before, after = _values(change, old, new)
+def _reviewed(change: Change, values: Sequence[str | None], remedies: Mapping[tuple[str, str], str]) -> Reviewed:
+    remedy = remedies.get((change.pointer, change.reason))
+    before, after = values
     return Reviewed(
-        id=f"{change.kind}:{change.column}" if change.column else change.kind,
+        id=change.id,
         kind=change.kind,
         pointer=change.pointer,
         column=change.column,
-        impact="safe" if change.allowed else "breaking",
+        impact=change.impact,
         before=before,
         after=after,
         reason=change.reason,
-        remedy=change.remedy,
-        refused=not change.allowed,
+        remedy=remedy or "",
+        refused=remedy is not None,
     )
 
 
-def _values(change: Change, old: Contract, new: Contract) -> tuple[str | None, str | None]:
+def _values(change: Change, old: Contract, new: Contract, names: Mapping[str, str]) -> list[str | None]:
     """What stands at the change's place in each contract: one field where it names one, else the whole part."""
     place, *rest = segments(change.pointer)
     if place not in _LISTS:
-        return tuple(_text(_whole(contract)[place]) for contract in (old, new))
-    return tuple(_text(_there(contract, place, change, rest[1:])) for contract in (old, new))
-
-
-def _there(contract: Contract, place: str, change: Change, field: Sequence[str]) -> object:
-    """The column or rule that changes, or a field of it, in one contract."""
-    parts = contract.rules if place == "rules" else (*contract.envelope_columns, *contract.payload_columns)
+        return [_text(_whole(contract).get(place)) for contract in (old, new)]
     name = change.id.partition(":")[2]
+    if change.kind == "column_renamed":
+        return [names[name], name]
+    return [
+        _text(_there(contract, place, of, rest[1:])) for contract, of in ((old, names.get(name, name)), (new, name))
+    ]
+
+
+def _there(contract: Contract, place: str, name: str, field: Sequence[str]) -> object:
+    """A column or rule of one contract, or a field of it."""
+    parts = contract.rules if place == "rules" else (*contract.envelope_columns, *contract.payload_columns)
     found = next((part for part in parts if part.name == name), None)
     if found is None:
         return None
     if field:
-        return _whole(found)[field[0]]
+        return _whole(found).get(field[0])
     return found.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name"})
 
 

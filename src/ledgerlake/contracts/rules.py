@@ -64,6 +64,16 @@ def columns_read(expression: str) -> frozenset[str]:
     return frozenset(column.name.lower() for column in parse_rule(expression).find_all(exp.Column))
 
 
+def with_names(expression: str, names: Mapping[str, str]) -> str:
+    """An expression that reads columns under other names, in one spelling. Raises Wrong when it does not parse."""
+
+    def renamed(node: exp.Expr) -> exp.Expr:
+        name = names.get(node.name.lower()) if isinstance(node, exp.Column) else None
+        return exp.column(name) if name else node
+
+    return parse_rule(expression).transform(renamed).sql(dialect=DIALECT)
+
+
 def wrong_with(expression: str, types: Mapping[str, ColumnType], known: frozenset[str]) -> Iterator[Wrong]:
     """Everything that is wrong with a rule's expression.
 

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from ledgerlake.contracts.checks import check
 from ledgerlake.contracts.document import read_document
-from ledgerlake.contracts.model import Column, Contract, EnvelopeColumn, Rule, json_kind
+from ledgerlake.contracts.model import Column, Contract, EnvelopeColumn, Rebuild, Rule, json_kind
 from ledgerlake.contracts.problems import ContractError, Problem, Wrong, did_you_mean, one_of
 from ledgerlake.records import paths
 
@@ -17,6 +17,7 @@ _PARTS: Final[dict[str, type[BaseModel]]] = {
     "envelope_columns": EnvelopeColumn,
     "payload_columns": Column,
     "rules": Rule,
+    "rebuild": Rebuild,
 }
 _EXAMPLES: Final = {
     "table_name": '"table_name": "events"',
@@ -26,6 +27,7 @@ _EXAMPLES: Final = {
     "type": '"type": "decimal(12,2)"',
     "expression": '"expression": "amount >= 0"',
     "action": '"action": "quarantine"',
+    "reason": '"reason": "amounts are whole cents now"',
 }
 _KINDS: Final = {
     "string_type": ("a text is needed here", 'write it in quotes, e.g. "0.00"'),
@@ -77,7 +79,7 @@ def _words(detail: ErrorDetails, field: str, context: dict[str, Any]) -> tuple[s
         known = list(_part(detail["loc"]).model_json_schema()["properties"])
         return f"there is no field `{field[:100]}`", did_you_mean(field, known, f"the fields are {one_of(known)}")
     if kind == "string_pattern_mismatch":
-        return f"{value[:100]!r} is no {'name of a table' if field == 'table_name' else 'name'}", _better_name(value)
+        return f"{value[:100]!r} is no {'name of a table' if field == 'table_name' else 'name'}", better_name(value)
     if kind == "literal_error":
         actions = ("warn", "quarantine", "fail")
         return f"there is no {field} {str(value)[:100]!r}", did_you_mean(
@@ -90,7 +92,8 @@ def _part(place: tuple[int | str, ...]) -> type[BaseModel]:
     return _PARTS.get(str(place[0]), Contract) if len(place) > 1 else Contract
 
 
-def _better_name(written: str) -> str:
+def better_name(written: str) -> str:
+    """A remedy for a name that is none: the rule, and the nearest name that keeps it."""
     rule = "a name begins with a to z, followed by a to z, 0 to 9 and _"
     better = re.sub("[^a-z0-9_]", "_", written.lower()).lstrip("_0123456789")[:60]
     return f"write `{better}`: {rule}" if better else rule

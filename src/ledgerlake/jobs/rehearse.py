@@ -15,6 +15,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ledgerlake.contracts import Contract, load
+from ledgerlake.contracts.diff import AnyColumn
+from ledgerlake.contracts.renames import renames
 from ledgerlake.contracts.review import review
 from ledgerlake.contracts.types import ColumnType
 from ledgerlake.errors import TerminalError
@@ -208,13 +210,23 @@ def _report(request: RehearsalRequest, version: int, window: _Window, old: _Side
     )
 
 
+def _pairs(old: Contract, new: Contract) -> list[tuple[AnyColumn, AnyColumn]]:
+    """The columns that both contracts have, as the old one and the new one have them."""
+    before, names = {column.name: column for column in old.columns}, renames(old, new)
+    found = [(before.get(names.get(column.name, column.name)), column) for column in new.columns]
+    return [(was, column) for was, column in found if was is not None]
+
+
 def _comparable(old: _Side, new: _Side) -> tuple[DataFrame, DataFrame]:
-    """The rows that pass, old and new, with the columns that both contracts have."""
-    before = {column.name: column.type for column in old.contract.columns}
-    after = {column.name: column.type for column in new.contract.columns if column.name in before}
-    as_text = {name for name, kind in after.items() if not _alike(before[name], kind)}
-    columns = [(F.col(name).cast("string") if name in as_text else F.col(name)).alias(name) for name in after]
-    return old.accepted.select(MESSAGE_ID, KEY, *columns), new.accepted.select(MESSAGE_ID, KEY, *columns)
+    """The rows that pass, old and new, with the columns that both contracts have, under their new names."""
+    befores, afters = [F.col(KEY)], [F.col(KEY)]
+    for was, column in _pairs(old.contract, new.contract):
+        values = [F.col(was.name), F.col(column.name)]
+        if not _alike(was.type, column.type):
+            values = [value.cast("string") for value in values]
+        befores.append(values[0].alias(column.name))
+        afters.append(values[1].alias(column.name))
+    return old.accepted.select(MESSAGE_ID, *befores), new.accepted.select(MESSAGE_ID, *afters)
 
 
 def _alike(old: ColumnType, new: ColumnType) -> bool:
@@ -230,8 +242,8 @@ def _new_columns(old: _Side | None, new: _Side) -> tuple[NewColumn, ...]:
     """The columns that only the proposed contract has, with how many rows have a value and the least and the greatest
     of them by message_id.
     """
-    before = {column.name for column in old.contract.columns} if old is not None else set()
-    added = [column for column in new.contract.columns if column.name not in before]
+    known = {column.name for _, column in _pairs(old.contract, new.contract)} if old is not None else set()
+    added = [column for column in new.contract.columns if column.name not in known]
     if not added:
         return ()
     facts = []

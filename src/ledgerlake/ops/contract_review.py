@@ -7,7 +7,8 @@ from typing import Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from ledgerlake.contracts.review import IMPACTS, Impact, Reviewed
+from ledgerlake.contracts.diff import Impact
+from ledgerlake.contracts.review import IMPACTS, Reviewed
 from ledgerlake.ops.reports import printable, short
 
 _TITLES: Final[dict[Impact, str]] = {

@@ -1,261 +1,292 @@
 """A contract's way into force: pending → checked → its tables → active, or failed with its reasons (design 3.2).
 
 Every step may be repeated, and the gate is set last: a try that died anywhere is finished by the next one, and until
-then the jobs go on with the contract that the gate names.
+then the jobs go on with the contract that the gate names. One contract of a topic is published at a time.
 """
 
-import hashlib
 import json
-from collections.abc import Callable
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Final
 
-from botocore.exceptions import ClientError
 from pyiceberg.exceptions import ValidationError
 
+from ledgerlake import failpoints
 from ledgerlake.contracts import Contract, ContractError, Problem, load
-from ledgerlake.contracts.diff import Change, diff, refused
-from ledgerlake.state.contracts import active_key
+from ledgerlake.contracts.diff import diff, refused
+from ledgerlake.contracts.document import MAX_BYTES, too_large
+from ledgerlake.contracts.model import TOPIC_PATTERN
+from ledgerlake.contracts.problems import did_you_mean
+from ledgerlake.contracts.renames import renames
+from ledgerlake.contracts.validation import better_name
+from ledgerlake.ops.candidates import Candidate, InForce, Pending, Published, Rebuilds, Upload, sha256
+from ledgerlake.state.contracts import ContractsBucket, Stored, active_key, object_key
 from ledgerlake.state.gate import Admission, Gate, Overtaken
-from ledgerlake.tables.ensure import ReservedTopic, ensure_contract
-from ledgerlake.tables.lake import Lake
-from ledgerlake.tables.registry import Registered, SchemaVersion, SchemaVersions, register
+from ledgerlake.state.locks import LockHeld, Locks
+from ledgerlake.tables.definitions import RESERVED_TOPICS
+from ledgerlake.tables.ensure import Standing, ensure_contract
+from ledgerlake.tables.lake import Lake, staging
+from ledgerlake.tables.registry import Outcome, Registered, SchemaVersions, register
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
+PATIENCE: Final = 120.0
+"""Seconds that a contract waits for its turn: with Lambda's two retries longer than a dead publisher's lock lives."""
 
-_MISSING = {"404", "NoSuchKey", "NoSuchVersion"}
-_OVERTAKEN = {"412", "PreconditionFailed", "409", "ConditionalRequestConflict"}
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A contract that waits at schemas/<topic>/pending/schema.json; the version is None where the event named none."""
-
-    bucket: str
-    topic: str
-    version_id: str | None = None
-
-    @property
-    def key(self) -> str:
-        """The object's key."""
-        return f"schemas/{self.topic}/pending/schema.json"
-
-
-@dataclass(frozen=True)
-class Published:
-    """What became of a pending contract.
-
-    active: in force now; unchanged: these bytes were in force; failed: its problems stand in failed/error.json;
-    superseded: a newer pending version waits or was dealt with.
-    """
-
-    topic: str
-    status: Literal["active", "unchanged", "failed", "superseded"]
-    version: int | None = None
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True)
-class _InForce:
-    """The contract that a new one replaces, as its bytes and its number."""
-
-    text: bytes
-    version: int
-
-    @property
-    def contract(self) -> Contract:
-        return Contract.model_validate(json.loads(self.text))
-
-    @property
-    def archive_name(self) -> str:
-        return f"archive/{self.version}-{_sha256(self.text)}.json"
+_PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True)
 class Publisher:
-    """Publishes the contracts of one environment; `now` is the clock."""
+    """Publishes the contracts of one environment; `now` is the clock.
 
-    s3: "S3Client"
+    `patience` is how many seconds a contract waits for its turn while another of its topic is being published.
+    """
+
+    bucket: ContractsBucket
     gate: Gate
     lake: Lake
+    locks: Locks
+    rebuilds: Rebuilds | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    patience: float = PATIENCE
 
     def publish(self, pending: Pending) -> Published:
         """Bring a pending contract into force, or say in failed/error.json why not; then take it away.
 
         Raises TransientError, or what AWS raises, when a step could not be done: the same call again finishes it.
         """
-        newest = self._newest(pending)
-        if newest is None or pending.version_id not in (None, newest["VersionId"]):
-            return Published(pending.topic, "superseded")
-        text = self._get(pending.bucket, pending.key, newest["VersionId"])
-        published = self._bring_into_force(pending, text)
-        self._take_away(pending, newest)
-        return published
+        with self.turn(pending.topic):
+            upload = self.read(pending)
+            if upload is None:
+                return Published(pending.topic, "superseded")
+            admission = self.gate.get(pending.topic)
+            if admission is not None and admission.contract_sha256 == upload.sha256:
+                self.bucket.take_away(pending.key, upload.version_id)
+                return Published(pending.topic, "unchanged", admission.contract_version)
+            try:
+                candidate = self.candidate(upload, admission)
+                if candidate.breaking:
+                    return self._start_rebuild(candidate)
+                self._make_tables(candidate)
+            except ContractError as error:
+                return self.refuse(upload, error)
+            return self.put_in_force(candidate)
 
-    def _bring_into_force(self, pending: Pending, text: bytes) -> Published:
-        admission = self.gate.get(pending.topic)
-        if admission is not None and admission.contract_sha256 == _sha256(text):
-            return Published(pending.topic, "unchanged", admission.contract_version)
-        history = SchemaVersions.of(self.lake, pending.topic)
-        old = self._in_force(pending, admission, history)
-        try:
-            contract, changes = self._checked(text, old, pending.topic, admission)
-        except ContractError as error:
-            self._fail(pending, text, error)
-            return Published(pending.topic, "failed", problems=error.problems)
-        version_id = self._activate(pending, text, old, admission)
-        known = admission.contract_version if admission else 0
-        version = SchemaVersion(pending.topic, history.number(_sha256(text), known), text.decode(), version_id, changes)
-        self._record(version, contract, history)
-        self._open(pending, version, contract, admission)
-        return Published(pending.topic, "active", version.number)
+    @contextmanager
+    def turn(self, topic: str) -> Iterator[None]:
+        """Be the only one who publishes a contract of the topic. Raises LockHeld when it takes too long."""
+        until = time.monotonic() + self.patience
+        while True:
+            try:
+                lock = self.locks.acquire(f"contract/{topic}", "publish")
+                break
+            except LockHeld:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_PAUSE)
+        with lock:
+            yield
 
-    def _checked(
-        self, text: bytes, old: _InForce | None, topic: str, admission: Admission | None
-    ) -> tuple[Contract, list[Change]]:
-        """The contract and what it changes, its tables ready for it. Raises ContractError, or Overtaken."""
-        contract = load(text, topic)
-        changes = diff(old.contract, contract) if old else []
-        if problems := refused(changes):
+    def read(self, pending: Pending) -> Upload | None:
+        """The pending object; None when a newer one took its place, which ops.schema_versions then tells."""
+        newest = self.bucket.newest_pending(pending.topic)
+        if newest is None:
+            return None
+        if pending.version_id not in (None, newest.version_id):
+            self._tell_superseded(pending)
+            return None
+        return self._upload(pending, newest)
+
+    def candidate(self, upload: Upload, admission: Admission | None) -> Candidate:
+        """The contract and what it changes of the admitted one.
+
+        Raises ContractError when it is wrong, or lacks the consent that its changes ask for.
+        """
+        topic = upload.pending.topic
+        if upload.text is None:
+            raise ContractError([too_large(upload.size)])
+        if problem := self._wrong_topic(topic):
+            raise ContractError([problem])
+        contract = load(upload.text, topic)
+        in_force = self._in_force(topic, admission)
+        if in_force is None:
+            return Candidate(upload, upload.text, contract, (), None, admission)
+        old = in_force.contract
+        changes = diff(old, contract)
+        if problems := refused(changes, old, contract):
             raise ContractError(problems)
+        return Candidate(upload, upload.text, contract, tuple(changes), in_force, admission)
+
+    def put_in_force(self, candidate: Candidate) -> Published:
+        """Make a contract whose tables are ready for it the active one; again, it finishes what was begun.
+
+        Raises Overtaken when another came into force since the candidate was made.
+        """
+        topic, upload = candidate.topic, candidate.upload
+        version_id = self._activate(candidate)
+        failpoints.hit("publish.after_active", topic)
+        number = self._record(candidate, version_id)
+        failpoints.hit("publish.before_gate", topic)
+        self._open(candidate, number, version_id)
+        failpoints.hit("publish.after_gate", topic)
+        self.bucket.take_away(upload.pending.key, upload.version_id)
+        failpoints.hit("publish.after_taken_away", topic)
+        return Published(topic, "active", number)
+
+    def refuse(self, upload: Upload, error: ContractError) -> Published:
+        """Keep the contract with its problems and take it away; the active one stays in force.
+
+        error.json is written last of the objects, since people and tools wait for it.
+        """
+        topic = upload.pending.topic
+        self._tell(upload, "failed", error.problems)
+        failpoints.hit("publish.after_refusal_row", topic)
+        if upload.text is not None:
+            self.bucket.put(object_key(topic, "failed/schema.json"), upload.text)
+        document = {
+            "topic": topic,
+            "failed_at": self.now().isoformat(),
+            "contract_sha256": upload.sha256,
+            "problems": [problem.as_dict() for problem in error.problems],
+            "what_to_do": f"correct these and put the contract to {upload.pending.key} again; "
+            "the active one stays in force",
+        }
+        self.bucket.put(object_key(topic, "failed/error.json"), json.dumps(document, indent=2).encode())
+        failpoints.hit("publish.after_failed", topic)
+        self.bucket.take_away(upload.pending.key, upload.version_id)
+        return Published(topic, "failed", problems=error.problems)
+
+    def _upload(self, pending: Pending, stored: Stored) -> Upload:
+        text = self.bucket.get(pending.key, stored.version_id) if stored.size <= MAX_BYTES else None
+        who = " ".join(filter(None, (stored.said("uploaded_by"), pending.principal and f"({pending.principal})")))
+        return Upload(pending, stored.version_id, stored.size, text, who or None, stored.said("reason"))
+
+    def _tell_superseded(self, pending: Pending) -> None:
+        """Add a row for a contract that was overwritten before it was published; one that was dealt with has a row."""
+        stored = self.bucket.head(pending.key, pending.version_id)
+        if stored is not None:
+            self._tell(self._upload(pending, stored), "superseded")
+
+    def _tell(self, upload: Upload, outcome: Outcome, problems: Sequence[Problem] = ()) -> None:
+        """Add the row of an upload that is no version, unless it has one."""
+        topic = upload.pending.topic
+        history = SchemaVersions.of(self.lake, topic)
+        if not history.knows(upload.version_id):
+            history.add(upload.row(outcome, problems=problems), self.now())
+
+    def _wrong_topic(self, topic: str) -> Problem | None:
+        """What is wrong with the name itself, before any table is made for it."""
+        if not re.fullmatch(TOPIC_PATTERN, topic):
+            return Problem("/table_name", f"{topic[:100]!r} is no topic's name", better_name(topic))
+        if topic in RESERVED_TOPICS:
+            return Problem("/table_name", f"the lakehouse has a table `{topic}` of its own", "choose another name")
+        if self.lake.find("raw", staging(topic)) is None:
+            known = did_you_mean(topic, self.lake.topics(), "apply the environment with the file under schemas/ first")
+            return Problem("/table_name", f"there is no topic `{topic}`", known)
+        return None
+
+    def _start_rebuild(self, candidate: Candidate) -> Published:
+        if self.rebuilds is None:
+            message = "this contract needs its tables rebuilt, and nothing here can rebuild them"
+            raise ContractError([Problem("/rebuild", message, "make only changes that need no rebuild")])
+        self.rebuilds.start(candidate)
+        return Published(candidate.topic, "rebuilding")
+
+    def _make_tables(self, candidate: Candidate) -> None:
+        """Make or evolve the contract's tables. Raises ContractError where they cannot follow, or Overtaken."""
+        topic = candidate.topic
+        failpoints.hit("publish.before_tables", topic)
         try:
-            ensure_contract(self.lake, contract)
-        except ReservedTopic as error:
-            raise ContractError([Problem("/table_name", str(error), "choose another name")]) from error
+            ensure_contract(self.lake, candidate.contract, self._standing(candidate))
         except ValidationError as error:
-            self._require_unmoved(topic, admission)
+            self._require_unmoved(candidate)
             message = f"the topic's tables cannot follow: {error}"
             raise ContractError([Problem("/payload_columns", message, "name that column otherwise")]) from error
-        return contract, changes
+        failpoints.hit("publish.after_tables", topic)
 
-    def _in_force(self, pending: Pending, admission: Admission | None, history: SchemaVersions) -> _InForce | None:
+    def _standing(self, candidate: Candidate) -> Standing:
+        """What the columns of the contract in force are called in the new one, and their field ids."""
+        if candidate.in_force is None:
+            return Standing()
+        old = candidate.in_force.contract
+        renamed = {was: name for name, was in renames(old, candidate.contract).items()}
+        ids = SchemaVersions.of(self.lake, candidate.topic).field_ids(candidate.in_force.version)
+        return Standing({column.name: renamed.get(column.name, column.name) for column in old.columns}, ids)
+
+    def _in_force(self, topic: str, admission: Admission | None) -> InForce | None:
         """What the gate names; where that or the gate itself was lost, the active object."""
-        key = active_key(pending.topic)
-        if (
-            admission is not None
-            and (text := self._find(pending.bucket, key, admission.contract_version_id)) is not None
-        ):
-            return _InForce(text, admission.contract_version)
-        active = self._head(pending.bucket, key)
+        key = active_key(topic)
+        if admission is not None and (text := self.bucket.find(key, admission.contract_version_id)) is not None:
+            return InForce(text, admission.contract_version)
+        active = self.bucket.head(key)
         if active is None:
             return None
-        text = self._get(pending.bucket, key, active["VersionId"])
-        return _InForce(text, history.latest(_sha256(text)))
+        text = self.bucket.get(key, active.version_id)
+        return InForce(text, SchemaVersions.of(self.lake, topic).latest(sha256(text)))
 
-    def _activate(self, pending: Pending, text: bytes, old: _InForce | None, admission: Admission | None) -> str:
+    def _activate(self, candidate: Candidate) -> str:
         """Put the contract where the active one lies, the old one in the archive; returns its S3 version.
 
         The put succeeds only over the object that was looked at: of two publishers at one moment one has to try again.
         """
-        key = active_key(pending.topic)
-        active = self._head(pending.bucket, key)
-        if active is not None and self._get(pending.bucket, key, active["VersionId"]) == text:
-            return str(active["VersionId"])  # an earlier try came this far
-        if old is not None:
-            self._put(pending, old.archive_name, old.text)
-        self._require_unmoved(pending.topic, admission)
-        condition = {"IfNoneMatch": "*"} if active is None else {"IfMatch": active["ETag"]}
-        try:
-            return self._put(pending, "active/schema.json", text, **condition)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _OVERTAKEN | _MISSING:
-                raise Overtaken(f"another contract of {pending.topic} became active meanwhile") from error
-            raise
+        topic, text = candidate.topic, candidate.text
+        key = active_key(topic)
+        active = self.bucket.head(key)
+        if active is not None and self.bucket.get(key, active.version_id) == text:
+            return active.version_id  # an earlier try came this far
+        if candidate.in_force is not None:
+            self.bucket.put(object_key(topic, candidate.in_force.archive_name), candidate.in_force.text)
+        failpoints.hit("publish.after_archive", topic)
+        self._require_unmoved(candidate)
+        version_id = self.bucket.put_over(key, text, active)
+        if version_id is None:
+            raise Overtaken(f"another contract of {topic} became active meanwhile")
+        return version_id
 
-    def _record(self, version: SchemaVersion, contract: Contract, history: SchemaVersions) -> None:
-        """Write the version's row, and the topic's; a row that an earlier try wrote stays."""
-        history.add(version, self.now())
-        facts = Registered(contract.table_name, contract.description, contract.owner, version.number, contract.curated)
+    def _record(self, candidate: Candidate, version_id: str) -> int:
+        """Write the version's row, and the topic's; a row that an earlier try wrote stays. Returns its number."""
+        topic, contract = candidate.topic, candidate.contract
+        history = SchemaVersions.of(self.lake, topic)
+        in_force = candidate.admission.contract_version if candidate.admission else 0
+        number = history.number(sha256(candidate.text), in_force)
+        if not history.has(number):
+            history.add(candidate.row(number, version_id, self._field_ids(contract)), self.now())
+        if candidate.admission:
+            history.supersede(range(in_force + 1, number))
+        failpoints.hit("publish.after_history", topic)
+        facts = Registered(topic, contract.description, contract.owner, number, contract.curated)
         register(self.lake, [facts], self.now())
+        return number
 
-    def _open(self, pending: Pending, version: SchemaVersion, contract: Contract, instead_of: Admission | None) -> None:
+    def _field_ids(self, contract: Contract) -> dict[str, int]:
+        """The Iceberg field ids of the contract's columns: what stays when their names change."""
+        if not contract.curated:
+            return {}
+        schema = self.lake.load("curated", contract.table_name).schema()
+        return {column.name: schema.find_field(column.name).field_id for column in contract.columns}
+
+    def _open(self, candidate: Candidate, number: int, version_id: str) -> None:
         """Set the gate. When another publisher was faster, our active object makes way for the one it put."""
+        topic = candidate.topic
         admission = Admission(
-            topic=version.topic,
+            topic=topic,
             enabled=True,
-            contract_version=version.number,
-            contract_sha256=version.sha256,
-            contract_version_id=version.version_id,
-            curated=contract.curated,
+            contract_version=number,
+            contract_sha256=sha256(candidate.text),
+            contract_version_id=version_id,
+            curated=candidate.contract.curated,
         )
         try:
-            self.gate.admit(admission, instead_of)
+            self.gate.admit(admission, candidate.admission)
         except Overtaken:
-            self.s3.delete_object(Bucket=pending.bucket, Key=active_key(version.topic), VersionId=version.version_id)
+            self.bucket.delete_version(active_key(topic), version_id)
             raise
 
-    def _require_unmoved(self, topic: str, admission: Admission | None) -> None:
+    def _require_unmoved(self, candidate: Candidate) -> None:
         """Raise Overtaken when another contract came into force since the gate was read."""
-        current = self.gate.get(topic)
-        if (current and current.contract_version_id) != (admission and admission.contract_version_id):
-            raise Overtaken(f"another contract of {topic} came into force meanwhile")
-
-    def _fail(self, pending: Pending, text: bytes, error: ContractError) -> None:
-        """Keep the contract with its problems; error.json is written last, since people and tools wait for it."""
-        self._put(pending, "failed/schema.json", text)
-        document = {
-            "topic": pending.topic,
-            "failed_at": self.now().isoformat(),
-            "contract_sha256": _sha256(text),
-            "problems": [problem.as_dict() for problem in error.problems],
-            "what_to_do": f"correct these and put the contract to {pending.key} again; the active one stays in force",
-        }
-        self._put(pending, "failed/error.json", json.dumps(document, indent=2).encode())
-
-    def _newest(self, pending: Pending) -> dict[str, Any] | None:
-        """The newest version of the pending object, also under a delete marker: a retry may come after the taking away,
-        and a contract put in just before it must not be lost. The jobs of older versions are done or pointless.
-        """
-        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=pending.bucket, Prefix=pending.key)
-        versions = [v for page in pages for v in page.get("Versions", []) if v["Key"] == pending.key]
-        # S3 lists the newest first, which decides where two have the same second.
-        newest = max(versions, key=lambda v: (v["IsLatest"], v["LastModified"]), default=None)
-        return dict(newest) if newest else None
-
-    def _take_away(self, pending: Pending, taken: dict[str, Any]) -> None:
-        """Delete the pending object, unless a newer one lies there by now: that one has an event of its own."""
-        current = self._head(pending.bucket, pending.key)
-        if current is None or current["VersionId"] != taken["VersionId"]:
-            return
-        try:
-            self.s3.delete_object(Bucket=pending.bucket, Key=pending.key, IfMatch=current["ETag"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _OVERTAKEN | _MISSING:
-                raise
-
-    def _head(self, bucket: str, key: str) -> dict[str, str] | None:
-        try:
-            head = self.s3.head_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                return None
-            raise
-        return {"VersionId": head.get("VersionId", "null"), "ETag": head["ETag"]}
-
-    def _get(self, bucket: str, key: str, version_id: str) -> bytes:
-        return self.s3.get_object(Bucket=bucket, Key=key, VersionId=version_id)["Body"].read()
-
-    def _find(self, bucket: str, key: str, version_id: str) -> bytes | None:
-        try:
-            return self._get(bucket, key, version_id)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                return None
-            raise
-
-    def _put(self, pending: Pending, name: str, body: bytes, **condition: str) -> str:
-        answer = self.s3.put_object(
-            Bucket=pending.bucket,
-            Key=f"schemas/{pending.topic}/{name}",
-            Body=body,
-            ContentType="application/json",
-            **condition,  # type: ignore[arg-type]
-        )
-        return answer.get("VersionId", "null")
-
-
-def _sha256(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
+        current, seen = self.gate.get(candidate.topic), candidate.admission
+        if (current and current.contract_version_id) != (seen and seen.contract_version_id):
+            raise Overtaken(f"another contract of {candidate.topic} came into force meanwhile")

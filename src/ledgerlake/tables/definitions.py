@@ -309,18 +309,24 @@ def job_run_history() -> Definition:
 
 
 def schema_versions() -> Definition:
-    """OPS `schema_versions`: every contract that was ever active. One row per topic and version."""
+    """OPS `schema_versions`: every contract that was uploaded. One row per version, and per upload that became none."""
     return _table(
         "ops",
         SCHEMA_VERSIONS,
         [
             _optional("topic_name", StringType(), "The topic."),
-            _optional("contract_version", IntegerType(), "1 for the first, rising by 1."),
-            _optional("contract_sha256", StringType(), "The contract's bytes, hashed."),
+            _optional("contract_version", IntegerType(), "1 for the first, rising by 1; none: it became no version."),
+            _optional("contract_sha256", StringType(), "The contract's bytes, hashed; none: too large to be read."),
             _optional("contract_version_id", StringType(), "The S3 version of active/schema.json."),
-            _optional("contract", StringType(), "The contract's text."),
+            _optional("contract", StringType(), "The contract's text; none: it is no UTF-8, or was not read."),
             _optional("changes", StringType(), "What changed since the version before, as JSON text."),
-            _optional("published_at", TimestamptzType(), "When it became active."),
+            _optional("published_at", TimestamptzType(), "When it became active, or was refused."),
+            _optional("outcome", StringType(), "active, failed, or superseded: another was faster; none: active."),
+            _optional("problems", StringType(), "Why it failed, as JSON text."),
+            _optional("uploaded_by", StringType(), "Who uploaded it: as the uploader says, and (as S3 says)."),
+            _optional("reason", StringType(), "Why, as the uploader says, or the contract's rebuild does."),
+            _optional("upload_version_id", StringType(), "The S3 version of pending/schema.json."),
+            _optional("field_ids", StringType(), "The columns' Iceberg field ids in CURATED, as JSON text."),
         ],
         properties=_SHARED,
     )

@@ -1,12 +1,14 @@
 """Make tables that are missing and evolve those that are there; nothing here removes anything."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableAlreadyExistsError
-from pyiceberg.schema import Schema
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ResolveError, TableAlreadyExistsError
+from pyiceberg.schema import Schema, promote
 from pyiceberg.table import Table
-from pyiceberg.types import NestedField, PrimitiveType, StringType
+from pyiceberg.types import IcebergType, NestedField, PrimitiveType, StringType
 
+from ledgerlake import failpoints
 from ledgerlake.contracts.model import Contract
 from ledgerlake.errors import TerminalError, TransientError
 from ledgerlake.records.layout import Owned
@@ -43,20 +45,43 @@ def ensure_topic(lake: Lake, topic: str) -> str | None:
     return _make_missing(lake, definitions.raw(topic))
 
 
-def ensure_contract(lake: Lake, contract: Contract) -> None:
+@dataclass(frozen=True)
+class Standing:
+    """The columns of the contract in force: what each is to be called now, and its field id where that was noted.
+
+    Ids tell a column that a died try renamed already, and one that it left behind, from the others.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    ids: Mapping[str, int] = field(default_factory=dict)
+
+    def fields(self, schema: Schema) -> dict[str, NestedField]:
+        """The table's column for each of these, by what it is to be called."""
+        by_id = {column.field_id: column for column in schema.fields}
+        by_name = {column.name: column for column in schema.fields}
+        found = {
+            name: by_id.get(self.ids[was]) if was in self.ids else by_name.get(was) for was, name in self.names.items()
+        }
+        return {name: column for name, column in found.items() if column is not None}
+
+
+def ensure_contract(lake: Lake, contract: Contract, standing: Standing | None = None) -> None:
     """Make or evolve what a contract needs: RAW, STANDARDIZED, and CURATED when it has payload columns."""
     ensure_topic(lake, contract.table_name)
     _make_missing(lake, definitions.standardized(contract.table_name))
+    failpoints.hit("publish.before_curated", contract.table_name)
     if contract.curated:
-        evolve(lake, definitions.curated(contract))
+        evolve(lake, definitions.curated(contract), standing)
 
 
-def evolve(lake: Lake, definition: Definition) -> Table:
-    """Make the table, or add the columns it lacks, widen the types that grew, and renew the columns' docs."""
+def evolve(lake: Lake, definition: Definition, standing: Standing | None = None) -> Table:
+    """Make the table, or in one commit rename its columns, add those it lacks, widen the types that grew, and renew the
+    columns' docs.
+    """
     _make_missing(lake, definition)
     for _ in range(ATTEMPTS):
         table = lake.load(definition.layer, definition.name)
-        if not _apply(table, definition.schema.fields):
+        if not _apply(table, definition.schema.fields, standing or Standing()):
             return table
     raise TableBusy(f"{definition.layer}.{definition.name} changes faster than it can be evolved")
 
@@ -67,7 +92,7 @@ def add_payload_columns(lake: Lake, topic: str, columns: Iterable[Owned]) -> Tab
     for _ in range(ATTEMPTS):
         table = lake.load("standardized", topic)
         known = table.schema().column_names
-        if not _apply(table, [column for column in wanted if column.name not in known]):
+        if not _apply(table, [column for column in wanted if column.name not in known], Standing()):
             return table
     raise TableBusy(f"standardized.{topic} changes faster than columns can be added")
 
@@ -95,27 +120,73 @@ def _create(lake: Lake, definition: Definition, identifier: tuple[str, str]) -> 
     return definition.name
 
 
-def _apply(table: Table, wanted: Iterable[NestedField]) -> bool:
+def _apply(table: Table, wanted: Sequence[NestedField], standing: Standing) -> bool:
     """Commit what the table lacks of these columns; whether there was anything, or another writer came first."""
-    changes = [column for column in wanted if _differs(table.schema(), column)]
-    if not changes:
-        return False
     try:
-        with table.update_schema() as update:
-            for column in changes:
-                if column.name not in table.schema().column_names:
-                    update.add_column(column.name, column.field_type, column.doc)
-                    continue
-                kind = column.field_type if isinstance(column.field_type, PrimitiveType) else None
-                update.update_column(column.name, field_type=kind, doc=column.doc)
+        return _put_names_right(table, wanted, standing) or _add_and_widen(table, wanted)
     except CommitFailedException:
         return True
+
+
+def _put_names_right(table: Table, wanted: Sequence[NestedField], standing: Standing) -> bool:
+    """Rename columns, and take away what a died try left under a name that is needed; ids are kept, values too."""
+    known = standing.fields(table.schema())
+    moving = {column.name: known[column.name] for column in wanted if column.name in known}
+    renamed = {column.name: name for name, column in moving.items() if column.name != name}
+    left_behind = [
+        column.name
+        for column in table.schema().fields
+        if column not in known.values() and _in_the_way(column, wanted, {*renamed.values()}, noted=bool(standing.ids))
+    ]
+    if not renamed and not left_behind:
+        return False
+    with table.update_schema() as update:
+        for name in left_behind:
+            update.delete_column(name)
+        for was, name in renamed.items():
+            update.rename_column(was, name)
     return True
 
 
-def _differs(schema: Schema, wanted: NestedField) -> bool:
-    if wanted.name not in schema.column_names:
+def _in_the_way(column: NestedField, wanted: Sequence[NestedField], renamed: set[str], *, noted: bool) -> bool:
+    """Whether a column that no contract in force has, so that it was never written, stands where another has to be."""
+    asked = next((other.field_type for other in wanted if other.name == column.name), None)
+    if asked is None:
+        return False
+    fits = _promotes(column.field_type, asked) or _promotes(asked, column.field_type)
+    return column.name in renamed or (noted and not fits)
+
+
+def _add_and_widen(table: Table, wanted: Sequence[NestedField]) -> bool:
+    schema = table.schema()
+    known = {column.name: column for column in schema.fields}
+    changes = [column for column in wanted if _differs(known.get(column.name), column)]
+    if not changes:
+        return False
+    with table.update_schema() as update:
+        for column in changes:
+            if column.name not in known:
+                update.add_column(column.name, column.field_type, column.doc)
+                continue
+            kind = column.field_type if _grown(known[column.name], column.field_type) else None
+            update.update_column(column.name, field_type=kind, doc=column.doc)
+    return True
+
+
+def _differs(known: NestedField | None, wanted: NestedField) -> bool:
+    if known is None:
         return True
-    known = schema.find_field(wanted.name)
-    grown = isinstance(known.field_type, PrimitiveType) and known.field_type != wanted.field_type
-    return grown or (wanted.doc is not None and known.doc != wanted.doc)
+    return _grown(known, wanted.field_type) or (wanted.doc is not None and known.doc != wanted.doc)
+
+
+def _grown(known: NestedField, wanted: IcebergType) -> bool:
+    """Whether the column's type has to change; one that holds the wanted type already stays as wide as it is."""
+    return isinstance(known.field_type, PrimitiveType) and not _promotes(wanted, known.field_type)
+
+
+def _promotes(old: IcebergType, new: IcebergType) -> bool:
+    """Whether Iceberg reads every old value as the new type."""
+    try:
+        return old == new or bool(promote(old, new))
+    except ResolveError:
+        return False

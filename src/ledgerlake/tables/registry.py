@@ -1,81 +1,123 @@
-"""OPS `schema_versions` and `topic_registry`: which contracts were ever active, and which topics there are."""
+"""OPS `schema_versions` and `topic_registry`: which contracts were ever uploaded, and which topics there are."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Final, Literal, Self
 
-from pyiceberg.expressions import EqualTo, In
+from pyiceberg.expressions import And, EqualTo, In
 from pyiceberg.table import Table
 
 from ledgerlake.contracts.diff import Change
-from ledgerlake.tables.append import append, replace
+from ledgerlake.contracts.problems import Problem
+from ledgerlake.tables.append import amend, append, replace
 from ledgerlake.tables.lake import Lake
 
 SCHEMA_VERSIONS = "schema_versions"
 TOPIC_REGISTRY = "topic_registry"
 
 
+Outcome = Literal["active", "failed", "superseded"]
+_TOLD: Final = ("contract_version", "contract_sha256", "upload_version_id", "field_ids")
+
+
 @dataclass(frozen=True)
-class SchemaVersion:
-    """One version of a topic's contract: its number, text, S3 version, and what it changes."""
+class SchemaTry:
+    """One upload of a topic's contract and what became of it: a version with its number, or none."""
 
     topic: str
-    number: int
-    text: str
-    version_id: str
+    outcome: Outcome
+    text: bytes | None
+    upload_version_id: str
+    number: int | None = None
+    version_id: str | None = None
     changes: Sequence[Change] = ()
+    problems: Sequence[Problem] = ()
+    field_ids: Mapping[str, int] | None = None
+    uploaded_by: str | None = None
+    reason: str | None = None
 
-    @property
-    def sha256(self) -> str:
-        """The hash of the contract's bytes."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-    def row(self, published_at: datetime) -> dict[str, object]:
-        """The version as a row of schema_versions."""
+    def row(self, at: datetime) -> dict[str, object]:
+        """The upload as a row of schema_versions."""
         return {
             "topic_name": self.topic,
             "contract_version": self.number,
-            "contract_sha256": self.sha256,
+            "contract_sha256": None if self.text is None else hashlib.sha256(self.text).hexdigest(),
             "contract_version_id": self.version_id,
-            "contract": self.text,
+            "contract": _readable(self.text),
             "changes": json.dumps([change.as_dict() for change in self.changes]),
-            "published_at": published_at,
+            "published_at": at,
+            "outcome": self.outcome,
+            "problems": json.dumps([problem.as_dict() for problem in self.problems]) if self.problems else None,
+            "uploaded_by": self.uploaded_by,
+            "reason": self.reason,
+            "upload_version_id": self.upload_version_id,
+            "field_ids": json.dumps(self.field_ids) if self.field_ids else None,
         }
+
+
+def _readable(text: bytes | None) -> str | None:
+    try:
+        return None if text is None else text.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 @dataclass(frozen=True)
 class SchemaVersions:
-    """A topic's rows of schema_versions, as (number, sha256)."""
+    """What schema_versions says of a topic's contracts, without their texts."""
 
     table: Table
-    rows: frozenset[tuple[int, str]]
+    topic: str
+    rows: Sequence[Mapping[str, Any]]
 
     @classmethod
     def of(cls, lake: Lake, topic: str) -> Self:
         """Read a topic's rows."""
         table = lake.load("ops", SCHEMA_VERSIONS)
-        columns = ("contract_version", "contract_sha256")
-        found = table.scan(EqualTo(term="topic_name", value=topic), selected_fields=columns).to_arrow().to_pylist()
-        return cls(table, frozenset((row["contract_version"], row["contract_sha256"]) for row in found))
+        found = table.scan(EqualTo(term="topic_name", value=topic), selected_fields=_TOLD).to_arrow().to_pylist()
+        return cls(table, topic, found)
+
+    @property
+    def _given(self) -> dict[int, str]:
+        """The hash of each number that was given."""
+        return {row["contract_version"]: row["contract_sha256"] for row in self.rows if row["contract_version"]}
 
     def number(self, sha256: str, in_force: int) -> int:
         """The number of a contract about to replace version `in_force` (0: none): one past all that were given, or the
         one that an unfinished try of the same contract was given.
         """
-        last = max(self.rows, default=(0, ""))
-        return last[0] if last[1] == sha256 and last[0] > in_force else max(last[0], in_force) + 1
+        last = max(self._given, default=0)
+        return last if self._given.get(last) == sha256 and last > in_force else max(last, in_force) + 1
 
     def latest(self, sha256: str) -> int:
         """The last number that a contract was given; 0 for one that has none."""
-        return max((number for number, known in self.rows if known == sha256), default=0)
+        return max((number for number, known in self._given.items() if known == sha256), default=0)
 
-    def add(self, version: SchemaVersion, published_at: datetime) -> None:
-        """Add a version's row, unless it is there."""
-        if (version.number, version.sha256) not in self.rows:
-            append(self.table, [version.row(published_at)])
+    def has(self, number: int) -> bool:
+        """Whether the version has its row."""
+        return number in self._given
+
+    def knows(self, upload_version_id: str) -> bool:
+        """Whether an upload has its row."""
+        return any(row["upload_version_id"] == upload_version_id for row in self.rows)
+
+    def field_ids(self, number: int) -> dict[str, int]:
+        """The Iceberg field ids of a version's columns; none where they were not noted."""
+        noted = (row["field_ids"] for row in self.rows if row["contract_version"] == number)
+        return next((json.loads(text) for text in noted if text), {})
+
+    def add(self, tried: SchemaTry, at: datetime) -> None:
+        """Add an upload's row."""
+        append(self.table, [tried.row(at)])
+
+    def supersede(self, numbers: Iterable[int]) -> None:
+        """Mark versions that died before they were in force."""
+        if died := [number for number in numbers if self.has(number)]:
+            where = And(EqualTo(term="topic_name", value=self.topic), In(term="contract_version", literals=died))
+            amend(self.table, where, lambda row: row | {"outcome": "superseded"})
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,15 @@ from ledgerlake.jobs.replay import replay
 from ledgerlake.jobs.run import run
 from ledgerlake.jobs.selection import Selection
 from ledgerlake.ops import forward, steps
+from ledgerlake.ops.candidates import Pending
 from ledgerlake.ops.dead_letters import DeadLetters
 from ledgerlake.ops.drain import drain
 from ledgerlake.ops.enqueue import MAX_BATCH_BYTES, Letter, Queue, QueueSender, batches
-from ledgerlake.ops.publish import Pending, Publisher
+from ledgerlake.ops.publish import Publisher
 from ledgerlake.ops.redrive import Pace, redrive
 from ledgerlake.ops.redrive import Selection as Undelivered
 from ledgerlake.state.checkpoints import FENCE
+from ledgerlake.state.contracts import ContractsBucket
 from ledgerlake.tables import append
 from ledgerlake.tables.definitions import DLQ_ERRORS
 from ledgerlake.tables.ensure import ensure_topic
@@ -87,10 +89,10 @@ class Pipeline:
     # Before RAW.
 
     def publish(self, contract: Contract) -> None:
-        pending = Pending(self.house.lake.settings.buckets.contracts, self.topic)
-        text = json.dumps(contract.document(self.topic)).encode()
-        self.house.state.s3.put_object(Bucket=pending.bucket, Key=pending.key, Body=text)
-        published = Publisher(self.house.state.s3, self.house.state.gate, self.house.lake).publish(pending)
+        state, pending = self.house.state, Pending(self.topic)
+        bucket = ContractsBucket(state.s3, state.contracts_bucket)
+        bucket.put(pending.key, json.dumps(contract.document(self.topic)).encode())
+        published = Publisher(bucket, state.gate, self.house.lake, state.locks).publish(pending)
         assert published.status in ("active", "unchanged"), published
 
     def send(self, messages: Iterable[Message]) -> None:

@@ -1,17 +1,26 @@
 import copy
 import hashlib
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import boto3
 import pytest
 
+from ledgerlake.failpoints import Crashed
 from ledgerlake.handlers import ensure_tables, lakehouse, publish_contract
 from ledgerlake.ops import publish
-from ledgerlake.ops.publish import Pending, Publisher
+from ledgerlake.ops.candidates import Pending
+from ledgerlake.ops.publish import Publisher
+from ledgerlake.state.checkpoints import Checkpoints
+from ledgerlake.state.contracts import ContractsBucket
 from ledgerlake.state.gate import Gate, Overtaken
+from ledgerlake.state.locks import Locks
 from ledgerlake.state.store import State
-from ledgerlake.tables.registry import SchemaVersions
+from ledgerlake.tables import ensure
 
+SOURCES = "".join(Path(module.__file__).read_text() for module in (publish, ensure))
 REGION = "eu-central-1"
 TOPIC = "events"
 PENDING = "schemas/events/pending/schema.json"
@@ -36,13 +45,25 @@ def version(**fields):
 
 
 def second():
-    """Every change that is allowed in one."""
+    """Many changes in one."""
     document = copy.deepcopy(FIRST)
     document["payload_columns"][1]["type"] = "decimal(20,2)"
     document["payload_columns"][2]["type"] = "bigint"
     document["payload_columns"].insert(1, {"name": "kind", "type": "string", "source": "event.kind", "cde": True})
     document["rules"] = []
+    document["accept"] = ["column_added:kind"]
     return json.dumps(document, indent=1).encode()
+
+
+def renaming():
+    """A rename and a wider type in one, another wider type, a new column."""
+    document = copy.deepcopy(FIRST)
+    document["payload_columns"][1] |= {"name": "total", "renamed_from": "amount", "type": "decimal(20,2)"}
+    document["payload_columns"][2]["type"] = "bigint"
+    document["payload_columns"].append({"name": "kind", "type": "string", "source": "event.kind"})
+    document["rules"][0]["expression"] = "total >= 0"
+    document["accept"] = ["column_renamed:total"]
+    return json.dumps(document).encode()
 
 
 @pytest.fixture
@@ -56,12 +77,26 @@ def bucket(settings):
 
 @pytest.fixture
 def publisher(bucket, state_tables, lake):
-    return Publisher(boto3.client("s3", region_name=REGION), Gate(state_tables["processing_enabled"]), lake)
+    objects = ContractsBucket(boto3.client("s3", region_name=REGION), bucket.name)
+    locks = Locks(state_tables["locks"], Checkpoints(state_tables["checkpoints"]))
+    return Publisher(objects, Gate(state_tables["processing_enabled"]), lake, locks, patience=0)
 
 
-def submit(bucket, text):
+def behind(publisher, gate):
+    """The publisher with another gate."""
+    return replace(publisher, gate=gate(publisher.gate._table))
+
+
+def expire(publisher):
+    """Let a publisher's turn run out while it works."""
+    table = publisher.locks._table
+    for item in table.scan()["Items"]:
+        table.put_item(Item=item | {"expires_at": 0})
+
+
+def submit(bucket, text, **options):
     """Put a contract where it waits; what announces it."""
-    return Pending(bucket.name, TOPIC, bucket.put_object(Key=PENDING, Body=text).version_id)
+    return Pending(TOPIC, bucket.put_object(Key=PENDING, Body=text, **options).version_id)
 
 
 def read(bucket, key):
@@ -74,6 +109,17 @@ def keys(bucket):
 
 def columns(lake, layer="curated"):
     return {field.name: str(field.field_type) for field in lake.load(layer, TOPIC).schema().fields}
+
+
+def fields(lake):
+    """CURATED's columns by their field ids."""
+    return {field.name: field.field_id for field in lake.load("curated", TOPIC).schema().fields}
+
+
+def told(lake):
+    """Each upload's version and outcome, in the order of their end."""
+    found = sorted(rows(lake, "schema_versions"), key=lambda row: row["published_at"])
+    return [(row["contract_version"], row["outcome"]) for row in found]
 
 
 def rows(lake, table):
@@ -157,7 +203,7 @@ def test_what_is_no_contract_at_all_fails_too(bucket, publisher, raw):
 
 def test_a_topic_named_like_one_of_the_lakes_own_tables_is_refused(bucket, publisher):
     bucket.put_object(Key="schemas/errors/pending/schema.json", Body=version(table_name="errors"))
-    published = publisher.publish(Pending(bucket.name, "errors"))
+    published = publisher.publish(Pending("errors"))
     assert [problem.pointer for problem in published.problems] == ["/table_name"]
 
 
@@ -196,7 +242,7 @@ def test_a_contract_put_in_while_another_is_published_is_not_taken_away(bucket, 
             super().admit(*arguments)
             submit(bucket, second())
 
-    Publisher(publisher.s3, PutIn(publisher.gate._table), publisher.lake).publish(first)
+    behind(publisher, PutIn).publish(first)
     assert keys(bucket) == [ACTIVE, PENDING]
     assert read(bucket, PENDING) == second()
 
@@ -209,7 +255,7 @@ def test_a_contract_hidden_by_the_taking_away_of_another_is_still_published(buck
 
 @pytest.mark.parametrize("theirs", [second(), version(owner="theirs")], ids=["other tables", "same tables"])
 @pytest.mark.parametrize("moment", ["get", "admit"])
-def test_of_two_publishers_at_one_moment_one_tries_again(bucket, publisher, moment, theirs):
+def test_of_two_publishers_whose_turn_ran_out_one_tries_again(bucket, publisher, moment, theirs):
     publisher.publish(submit(bucket, version()))
     mine = submit(bucket, version(owner="mine"))
     calls = []
@@ -227,10 +273,11 @@ def test_of_two_publishers_at_one_moment_one_tries_again(bucket, publisher, mome
         def overtake(self, now):
             if now == moment and not calls:
                 calls.append(now)
+                expire(publisher)
                 assert publisher.publish(submit(bucket, theirs)).status == "active"
 
     with pytest.raises(Overtaken):
-        Publisher(publisher.s3, Slow(publisher.gate._table), publisher.lake).publish(mine)
+        behind(publisher, Slow).publish(mine)
     assert publisher.publish(mine).status == "superseded"
     assert read(bucket, ACTIVE) == theirs
     assert publisher.gate.get(TOPIC).contract_version_id == bucket.Object(ACTIVE).version_id
@@ -252,88 +299,84 @@ def test_an_answer_that_got_lost_is_no_other_publisher(bucket, publisher):
             super().admit(*arguments)
             super().admit(*arguments)
 
-    repeating = Publisher(publisher.s3, Repeated(publisher.gate._table), publisher.lake)
+    repeating = behind(publisher, Repeated)
     assert repeating.publish(submit(bucket, version())).status == "active"
     assert repeating.publish(submit(bucket, second())).status == "active"
     assert read(bucket, ACTIVE) == second()
 
 
-class Crash(Exception):
-    """The process dies here."""
+POINTS = sorted(set(re.findall(r'failpoints\.hit\("(publish\.[a-z_]+)"', SOURCES)))
+REFUSING = {"publish.after_refusal_row", "publish.after_failed"}
+OPENED = {"publish.after_gate", "publish.after_taken_away"}
 
 
-class Fuse:
-    """Counts the steps that change something, and dies before or after one of them."""
-
-    def __init__(self, at=-1, after=False):
-        self.steps, self.at, self.after = 0, at, after
-
-    def guard(self, step):
-        def guarded(*arguments, **options):
-            number, self.steps = self.steps, self.steps + 1
-            if number == self.at and not self.after:
-                raise Crash
-            result = step(*arguments, **options)
-            if number == self.at:
-                raise Crash
-            return result
-
-        return guarded
+def dies(publisher, arm, pending, point):
+    """Publish, and die at the point; whether the point was passed at all."""
+    arm(f"{point}=crash*1")
+    with pytest.raises(Crashed):
+        publisher.publish(pending)
+    arm("")
 
 
-class Fused:
-    def __init__(self, inner, fuse, names):
-        self._inner, self._fuse, self._names = inner, fuse, names
-
-    def __getattr__(self, name):
-        found = getattr(self._inner, name)
-        return self._fuse.guard(found) if name in self._names else found
-
-
-def fused(publisher, monkeypatch, fuse):
-    monkeypatch.setattr(publish, "ensure_contract", fuse.guard(publish.ensure_contract))
-    monkeypatch.setattr(publish, "register", fuse.guard(publish.register))
-    monkeypatch.setattr(SchemaVersions, "add", fuse.guard(SchemaVersions.add))
-    return Publisher(
-        Fused(publisher.s3, fuse, ("put_object", "delete_object")),
-        Fused(publisher.gate, fuse, ("admit",)),
-        publisher.lake,
-    )
-
-
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", range(7))
-def test_whatever_step_a_try_dies_at_the_next_one_finishes_it(bucket, publisher, lake, monkeypatch, step, after):
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in REFUSING])
+def test_whatever_step_a_try_dies_at_the_next_one_finishes_it(bucket, publisher, lake, arm, point):
     publisher.publish(submit(bucket, version()))
     in_force = publisher.gate.get(TOPIC)
     pending = submit(bucket, second())
-    with monkeypatch.context() as patches, pytest.raises(Crash):
-        fused(publisher, patches, Fuse(step, after)).publish(pending)
-    if step < 5 or (step == 5 and not after):  # the gate is the sixth step
-        assert publisher.gate.get(TOPIC) == in_force
-    published = publisher.publish(pending)
-    assert published.status in {"active", "unchanged"}
+    dies(publisher, arm, pending, point)
+    assert (publisher.gate.get(TOPIC) == in_force) == (point not in OPENED)
+    assert publisher.publish(pending).status in {"active", "unchanged"}
     archived = f"schemas/events/archive/1-{in_force.contract_sha256}.json"
     assert keys(bucket) == [ACTIVE, archived]
     assert read(bucket, ACTIVE) == second()
     assert read(bucket, archived) == version()
     assert publisher.gate.get(TOPIC).contract_version == 2
     assert publisher.gate.get(TOPIC).contract_version_id == bucket.Object(ACTIVE).version_id
-    assert sorted(row["contract_version"] for row in rows(lake, "schema_versions")) == [1, 2]
+    assert told(lake) == [(1, "active"), (2, "active")]
     assert [row["contract_version"] for row in rows(lake, "topic_registry")] == [2]
 
 
-def test_the_steps_of_publishing_are_those_that_the_crashes_cover(bucket, publisher, monkeypatch):
+@pytest.mark.parametrize("point", [point for point in POINTS if point not in REFUSING])
+def test_whatever_step_a_try_dies_at_another_contract_takes_its_place(bucket, publisher, lake, arm, point):
+    """It leaves renamed, wider and new columns behind; what comes next wants the column as it was, and another type."""
     publisher.publish(submit(bucket, version()))
-    fuse = Fuse()
-    fused(publisher, monkeypatch, fuse).publish(submit(bucket, second()))
-    assert fuse.steps == 7
+    before = fields(lake)
+    dies(publisher, arm, submit(bucket, renaming()), point)
+    other = copy.deepcopy(FIRST)
+    other["payload_columns"].append({"name": "kind", "type": "date", "source": "event.kind"})
+    in_force = publisher.gate.get(TOPIC).contract_version == 2
+    if in_force:  # then the other one is compared with it, and goes back
+        other["payload_columns"][1] |= {"renamed_from": "total", "type": "decimal(20,2)"}
+        other["payload_columns"][3]["name"] = "day_of"
+        other["payload_columns"].append({"name": "kind", "type": "string", "source": "event.kind"})
+        other["payload_columns"][2]["type"] = "bigint"
+        other["accept"] = ["column_renamed:amount"]
+    published = publisher.publish(submit(bucket, json.dumps(other).encode()))
+    assert published.status == "active", published.problems
+    assert keys(bucket)[0] == ACTIVE
+    assert PENDING not in keys(bucket)
+    after = fields(lake)
+    assert after | before == after  # each column is the one that it was
+    assert "total" not in after
+    assert columns(lake)["day_of" if in_force else "kind"] == "date"
+    numbers = [number for number, outcome in told(lake) if outcome == "active"]
+    assert numbers[-1] == publisher.gate.get(TOPIC).contract_version == published.version
+    assert len(numbers) == (3 if in_force else 2)
+
+
+@pytest.mark.parametrize("point", sorted(REFUSING))
+def test_a_refusal_that_died_is_told_once(bucket, publisher, lake, arm, point):
+    pending = submit(bucket, b"{")
+    dies(publisher, arm, pending, point)
+    assert publisher.publish(pending).status == "failed"
+    assert keys(bucket) == sorted(FAILED)
+    assert told(lake) == [(None, "failed")]
 
 
 @pytest.fixture
 def function(publisher, settings, lake, monkeypatch):
     """The handlers, with this test's lake and state."""
-    state = State.connect(settings, boto3.resource("dynamodb", region_name=REGION), publisher.s3)
+    state = State.connect(settings, boto3.resource("dynamodb", region_name=REGION), publisher.bucket.s3)
     for module in (publish_contract, ensure_tables, lakehouse):
         monkeypatch.setattr(module, "lake", lambda: lake, raising=False)
         monkeypatch.setattr(module, "state", lambda: state, raising=False)

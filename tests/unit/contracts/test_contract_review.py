@@ -60,3 +60,19 @@ def test_what_is_refused_comes_last_and_says_why_and_what_to_write() -> None:
     assert (found[1].before, found[1].after) == ("int", "date")
     assert found[1].reason
     assert found[1].remedy
+
+
+def test_a_guarded_change_is_refused_until_it_is_accepted() -> None:
+    demanding = [{**OLD["payload_columns"][0], "cde": True}, OLD["payload_columns"][1]]
+    found = changed(payload_columns=demanding)["cde_changed:amount"]
+    assert (found.impact, found.refused, found.before, found.after) == ("guarded", True, "false", "true")
+    assert '"cde_changed:amount"' in found.remedy
+    found = changed(payload_columns=demanding, accept=["cde_changed:amount"])["cde_changed:amount"]
+    assert (found.impact, found.refused, found.remedy) == ("guarded", False, "")
+
+
+def test_a_renamed_column_is_compared_with_what_it_was_called() -> None:
+    renamed = [{**OLD["payload_columns"][0], "name": "total", "renamed_from": "amount", "type": "bigint"}]
+    found = changed(payload_columns=[*renamed, OLD["payload_columns"][1]], rules=[])
+    assert (found["column_renamed:total"].before, found["column_renamed:total"].after) == ("amount", "total")
+    assert (found["type_widened:total"].before, found["type_widened:total"].after) == ("int", "bigint")
