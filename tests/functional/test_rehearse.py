@@ -107,9 +107,17 @@ def test_a_proposal_is_compared_with_the_contract_in_force_and_no_table_is_touch
     ]
     assert report.stopped_by == ("noted",)
 
-    same = rehearse(lakehouse, ORDERS, days=365)
+    assert {change.id for change in report.changes if change.refused} == {
+        *("cde_changed:amount", "default_changed:note", "rule_added:positive", "rule_added:noted"),
+    }
+    assert len(report.failures()) == 3
+
+    renamed = {"name": "remark", "type": "string", "source": "note", "renamed_from": "note"}
+    columns = {"payload_columns": [AMOUNT, renamed], "accept": ["column_renamed:remark"]}
+    same = rehearse(lakehouse, {**ORDERS, **columns}, days=365)
     assert (same.newly_rejected, same.newly_accepted, same.changed, same.new_columns) == (0, 0, 0, ())
     assert (same.looked_at, same.duplicates) == (14, 2)
+    assert same.failures() == ()
 
 
 def test_a_new_dataset_is_rehearsed_against_nothing_and_a_sample_takes_whole_messages(lakehouse: Lakehouse) -> None:

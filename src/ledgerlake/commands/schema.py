@@ -63,22 +63,29 @@ def diff(ctx: typer.Context, file: File, against: Against = None, as_json: JSON 
     """
     topic = file.resolve().parent.name
     new = _loaded(file, _read(file), topic)
-    if against is None or against.isdecimal():
-        environment = environment_of(ctx)
-        found = standing(environment, gate_of(environment), topic, int(against) if against else None)
-        label = f"version {found[0]}" if found else "nothing: no contract of it is in force"
-        old = _loaded(Path(label), found[1], topic) if found else None
-    else:
-        label = against
-        old = _loaded(Path(against), _read(Path(against)), topic)
+    label, old = _other(ctx, topic, against)
     changes = _reviewed(file, old, new) if old else ()
     if as_json:
         document = {"topic": topic, "against": label, "changes": [change.model_dump() for change in changes]}
         typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
-    else:
+    elif old:
         out.print(contract_review.review_report(topic, label, changes))
+    else:
+        out.print(f"{topic} is a new dataset: {label}")
     if any(change.refused for change in changes):
         raise typer.Exit(1)
+
+
+def _other(ctx: typer.Context, topic: str, against: str | None) -> tuple[str, Contract | None]:
+    """What a proposal is held against, in words and as a contract."""
+    if against and not against.isdecimal():
+        return against, _loaded(Path(against), _read(Path(against)), topic)
+    environment = environment_of(ctx)
+    found = standing(environment, gate_of(environment), topic, int(against) if against else None)
+    if found is None:
+        return "no contract of it is in force", None
+    label = f"version {found[0]}"
+    return label, _loaded(Path(label), found[1], topic)
 
 
 @schema_app.command("rehearse")
