@@ -1,6 +1,8 @@
 """`ledgerlake schema`: check contracts, review and rehearse what they would change, give them to the environment."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +11,8 @@ from rich.markup import escape
 
 from ledgerlake.commands.shared import JSON, environment_of, err, gate_of, out, run_job
 from ledgerlake.contracts import Contract, ContractError, load
-from ledgerlake.contracts.review import Reviewed, review
-from ledgerlake.jobs.rehearsal import RehearsalReport, RehearsalRequest
+from ledgerlake.contracts.review import review
+from ledgerlake.jobs.rehearsal import MAX_DAYS, RehearsalReport, RehearsalRequest
 from ledgerlake.ops import contract_review, rehearsal_report
 from ledgerlake.ops.standing_contract import standing
 from ledgerlake.ops.upload_contract import Contracts
@@ -62,9 +64,11 @@ def diff(ctx: typer.Context, file: File, against: Against = None, as_json: JSON 
     With another file no environment is asked.
     """
     topic = file.resolve().parent.name
-    new = _loaded(file, _read(file), topic)
+    with _problems_of(file):
+        new = load(_read(file), topic)
     label, old = _other(ctx, topic, against)
-    changes = _reviewed(file, old, new) if old else ()
+    with _problems_of(file):
+        changes = review(old, new) if old else ()
     if as_json:
         document = {"topic": topic, "against": label, "changes": [change.model_dump() for change in changes]}
         typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
@@ -79,20 +83,20 @@ def diff(ctx: typer.Context, file: File, against: Against = None, as_json: JSON 
 def _other(ctx: typer.Context, topic: str, against: str | None) -> tuple[str, Contract | None]:
     """What a proposal is held against, in words and as a contract."""
     if against and not against.isdecimal():
-        return against, _loaded(Path(against), _read(Path(against)), topic)
+        with _problems_of(Path(against)):
+            return against, load(_read(Path(against)), topic)
     environment = environment_of(ctx)
     found = standing(environment, gate_of(environment), topic, int(against) if against else None)
     if found is None:
         return "no contract of it is in force", None
-    label = f"version {found[0]}"
-    return label, _loaded(Path(label), found[1], topic)
+    return f"version {found[0]}", load(found[1], topic)
 
 
 @schema_app.command("rehearse")
 def rehearse(
     ctx: typer.Context,
     file: File,
-    days: Annotated[int, typer.Option(min=1, help="How far back from RAW's newest record.")] = 7,
+    days: Annotated[int, typer.Option(min=1, max=MAX_DAYS, help="How far back from RAW's newest record.")] = 7,
     sample: Annotated[int, typer.Option(min=1, metavar="ROWS", help="About how many rows are looked at.")] = 100_000,
     all_: Annotated[bool, typer.Option("--all", help="Look at all of them.")] = False,
     allow_rejected: Annotated[
@@ -106,31 +110,27 @@ def rehearse(
     fail rule would stop the topic, or a change would be refused.
     """
     topic, text = file.resolve().parent.name, _read(file)
-    _loaded(file, text, topic)
+    with _problems_of(file):
+        load(text, topic)
     environment = environment_of(ctx)
     Lake.connect(environment.settings).require_topics([topic])
     request = RehearsalRequest(topic=topic, contract=text.decode(), days=days, sample=None if all_ else sample)
     found = RehearsalReport.model_validate(run_job(environment, "rehearse", request.model_dump(mode="json")))
     failures = found.failures(allow_rejected)
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        document = found.model_dump(mode="json") | {"failures": failures}
+        typer.echo(json.dumps(document, ensure_ascii=False, indent=1))
     else:
         out.print(rehearsal_report.report(found, failures))
     if failures:
         raise typer.Exit(1)
 
 
-def _reviewed(file: Path, old: Contract, new: Contract) -> tuple[Reviewed, ...]:
+@contextmanager
+def _problems_of(file: Path) -> Iterator[None]:
+    """Prints the problems of a contract that cannot be used, and ends the command."""
     try:
-        return review(old, new)
-    except ContractError as error:
-        _print_problems(file, error)
-        raise typer.Exit(1) from error
-
-
-def _loaded(file: Path, text: bytes, topic: str) -> Contract:
-    try:
-        return load(text, topic)
+        yield
     except ContractError as error:
         _print_problems(file, error)
         raise typer.Exit(1) from error

@@ -1,12 +1,14 @@
 """What a rehearsal is asked for, and what it says: documents that travel between the command and the job."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ledgerlake.contracts.review import Reviewed
 from ledgerlake.jobs.comparison import ColumnChange, Sample
+
+MAX_DAYS: Final = 3650
 
 
 class _Document(BaseModel):
@@ -21,7 +23,7 @@ class RehearsalRequest(_Document):
 
     topic: str
     contract: str
-    days: Annotated[int, Field(ge=1)]
+    days: Annotated[int, Field(ge=1, le=MAX_DAYS)]
     sample: Annotated[int, Field(ge=1)] | None
 
 
