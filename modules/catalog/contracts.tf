@@ -37,6 +37,12 @@ module "publish_contract" {
         Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
         Resource = aws_dynamodb_table.this["processing_enabled"].arn
       },
+      {
+        Sid      = "TakeTurns"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+        Resource = [aws_dynamodb_table.this["locks"].arn, aws_dynamodb_table.this["checkpoints"].arn]
+      },
     ],
   ))
 }

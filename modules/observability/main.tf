@@ -154,3 +154,20 @@ resource "aws_cloudwatch_metric_alarm" "refused_files" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alerts.arn]
 }
+
+resource "aws_cloudwatch_metric_alarm" "misplaced_contracts" {
+  count = var.alarms_enabled ? 1 : 0
+
+  alarm_name          = "${var.name}-misplaced-contracts"
+  alarm_description   = "A contract was put under schemas/ of ${var.name} where no topic's lies; the log of publish_contract names its key. docs/runbook.md: A contract failed."
+  namespace           = "ledgerlake"
+  metric_name         = "ContractsMisplaced"
+  dimensions          = { service = "${var.name}-publish-contract" }
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 300
+  evaluation_periods  = 1
+  statistic           = "Sum"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+}

@@ -9,7 +9,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from ledgerlake import __version__
-from ledgerlake.commands import breaker
+from ledgerlake.commands import breaker, topic, versions
 from ledgerlake.commands.chaos import chaos
 from ledgerlake.commands.errors import errors
 from ledgerlake.commands.reconcile import reconcile
@@ -55,6 +55,10 @@ cycle_app = typer.Typer(no_args_is_help=True, help="Start cycles and follow them
 app.add_typer(cycle_app, name="cycle")
 app.add_typer(schema_app, name="schema")
 app.add_typer(breaker.app, name="breaker")
+app.add_typer(topic.app, name="topic")
+schema_app.command("history")(versions.history)
+schema_app.command("show")(versions.show)
+schema_app.command("rollback")(versions.rollback)
 app.command()(chaos)
 app.add_typer(replay_app, name="replay")
 app.command()(trace)

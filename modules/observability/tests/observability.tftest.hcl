@@ -105,6 +105,15 @@ run "a_refused_file_raises_an_alarm" {
   }
 }
 
+run "a_misplaced_contract_raises_an_alarm" {
+  command = plan
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.misplaced_contracts[0].dimensions == tomap({ service = "ledgerlake-test-publish-contract" })
+    error_message = "Contracts that this environment could not place are watched."
+  }
+}
+
 run "alarms_can_be_left_out" {
   command = plan
 
@@ -118,6 +127,7 @@ run "alarms_can_be_left_out" {
       values(aws_cloudwatch_metric_alarm.dead_letters),
       aws_cloudwatch_metric_alarm.variance,
       aws_cloudwatch_metric_alarm.refused_files,
+      aws_cloudwatch_metric_alarm.misplaced_contracts,
     )) == 0
     error_message = "alarms_enabled = false must leave no alarm."
   }

@@ -7,15 +7,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from ledgerlake.commands.shared import JSON, environment_of, err, gate_of, out, run_job
+from ledgerlake.commands.shared import (
+    JSON,
+    contracts_of,
+    environment_of,
+    err,
+    gate_of,
+    out,
+    print_problems,
+    run_job,
+)
 from ledgerlake.contracts import Contract, ContractError, load
 from ledgerlake.contracts.review import review
 from ledgerlake.jobs.rehearsal import MAX_DAYS, RehearsalReport, RehearsalRequest
 from ledgerlake.ops import contract_review, rehearsal_report
-from ledgerlake.ops.standing_contract import standing
-from ledgerlake.ops.upload_contract import Contracts
+from ledgerlake.ops.schema_history import History
+from ledgerlake.state.contracts import in_force
 from ledgerlake.tables.lake import Lake
 
 schema_app = typer.Typer(no_args_is_help=True, help="Check, review, rehearse and publish contracts.")
@@ -43,7 +51,7 @@ def validate(files: Files, as_json: JSON = False) -> None:
     else:
         for file, one in found.items():
             if isinstance(one, ContractError):
-                _print_problems(file, one)
+                print_problems(str(file), one)
             else:
                 out.print(f"[green]✓[/] {file}: {len(one.payload_columns)} columns, {len(one.rules)} rules")
     if any(isinstance(one, ContractError) for one in found.values()):
@@ -86,7 +94,10 @@ def _other(ctx: typer.Context, topic: str, against: str | None) -> tuple[str, Co
         with _problems_of(Path(against)):
             return against, load(_read(Path(against)), topic)
     environment = environment_of(ctx)
-    found = standing(environment, gate_of(environment), topic, int(against) if against else None)
+    if against:
+        history = History.of(Lake.connect(environment.settings), topic)
+        return f"version {against}", history.contract(int(against))
+    found = in_force(environment.s3, environment.settings.buckets.contracts, gate_of(environment), topic)
     if found is None:
         return "no contract of it is in force", None
     return f"version {found[0]}", load(found[1], topic)
@@ -132,7 +143,7 @@ def _problems_of(file: Path) -> Iterator[None]:
     try:
         yield
     except ContractError as error:
-        _print_problems(file, error)
+        print_problems(str(file), error)
         raise typer.Exit(1) from error
 
 
@@ -141,13 +152,13 @@ def publish(ctx: typer.Context, files: Files) -> None:
     """Give contracts to the environment and wait until they are active, or print why not."""
     texts = {file: _read(file) for file in files}
     environment = environment_of(ctx)
-    contracts = Contracts(environment.s3, environment.settings.buckets.contracts, gate_of(environment))
+    contracts = contracts_of(environment)
     failed = False
     for file, text in texts.items():
         try:
             published = contracts.publish(file.resolve().parent.name, text)
         except ContractError as error:
-            _print_problems(file, error)
+            print_problems(str(file), error)
             failed = True
             continue
         word = "is active as" if published.changed else "was active already as"
@@ -164,10 +175,3 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from error
-
-
-def _print_problems(file: Path, error: ContractError) -> None:
-    err.print(f"[bold red]✗[/] {escape(str(file))}: {len(error.problems)} problem(s)")
-    for problem in error.problems:
-        err.print(f"  [bold]{escape(problem.pointer or '/')}[/] {escape(problem.message)}", highlight=False)
-        err.print(f"    [dim]→ {escape(problem.remedy)}[/]", highlight=False)

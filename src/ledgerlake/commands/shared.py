@@ -6,12 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from ledgerlake.contracts import ContractError
 from ledgerlake.ops import reports
 from ledgerlake.ops.environment import Environment
 from ledgerlake.ops.job_runs import JobRuns, Look
+from ledgerlake.ops.upload_contract import Contracts
 from ledgerlake.state.gate import Gate
 from ledgerlake.state.requests import Document
 
@@ -55,6 +58,20 @@ def environment_of(ctx: typer.Context) -> Environment:
 def gate_of(environment: Environment) -> Gate:
     """Which topics may be processed, and by which contract."""
     return Gate(environment.dynamodb.Table(environment.settings.dynamodb_tables.processing_enabled))
+
+
+def contracts_of(environment: Environment) -> Contracts:
+    """The contracts bucket, as whoever runs the command."""
+    uploader = environment.sts.get_caller_identity()["Arn"]
+    return Contracts(environment.s3, environment.settings.buckets.contracts, gate_of(environment), uploader)
+
+
+def print_problems(what: str, error: ContractError) -> None:
+    """Print everything that is wrong with a contract, each with its place and its remedy."""
+    err.print(f"[bold red]✗[/] {escape(what)}: {len(error.problems)} problem(s)")
+    for problem in error.problems:
+        err.print(f"  [bold]{escape(problem.pointer or '/')}[/] {escape(problem.message)}", highlight=False)
+        err.print(f"    [dim]→ {escape(problem.remedy)}[/]", highlight=False)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from ledgerlake.ops.publish import Publisher
 from ledgerlake.state.contracts import ContractsBucket
 
 logger = Logger(service="publish_contract")
-metrics = Metrics(namespace="ledgerlake", service="publish_contract")
+metrics = Metrics(namespace="ledgerlake")
 
 _PENDING = re.compile(r"schemas/(.*)/pending/schema\.json", re.DOTALL)
 

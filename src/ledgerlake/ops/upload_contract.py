@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from ledgerlake.contracts import ContractError, Problem
 from ledgerlake.errors import TransientError
+from ledgerlake.state.contracts import as_metadata, object_key, pending_key
 from ledgerlake.state.gate import Admission, Gate
 
 if TYPE_CHECKING:
@@ -31,19 +32,24 @@ class Published:
 
 @dataclass(frozen=True)
 class Contracts:
-    """The contracts bucket and the gate, as the CLI reaches them."""
+    """The contracts bucket and the gate, as the CLI reaches them; `uploader` is who it says that it is."""
 
     s3: "S3Client"
     bucket: str
     gate: Gate
+    uploader: str = ""
 
-    def publish(self, topic: str, text: bytes, seconds: float = 180, pause: float = 0.5) -> Published:
-        """Upload a contract and wait for its end. Raises ContractError with its problems or NoAnswer."""
+    def publish(self, topic: str, text: bytes, seconds: float = 180, pause: float = 0.5, reason: str = "") -> Published:
+        """Upload a contract and wait for its end; `reason` is kept in its history.
+
+        Raises ContractError with its problems or NoAnswer.
+        """
         active = self._active(topic, text)
         if active is not None:
             return Published(topic, active.contract_version, changed=False)
         failed_before = self._version(topic, "failed/error.json")
-        self.s3.put_object(Bucket=self.bucket, Key=_key(topic, "pending/schema.json"), Body=text)
+        said = as_metadata(uploaded_by=self.uploader, reason=reason)
+        self.s3.put_object(Bucket=self.bucket, Key=pending_key(topic), Body=text, Metadata=said)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             active = self._active(topic, text)
@@ -65,7 +71,7 @@ class Contracts:
 
     def _version(self, topic: str, name: str) -> str | None:
         try:
-            head = self.s3.head_object(Bucket=self.bucket, Key=_key(topic, name))
+            head = self.s3.head_object(Bucket=self.bucket, Key=object_key(topic, name))
         except ClientError as error:
             if error.response["Error"]["Code"] in {"404", "NoSuchKey"}:
                 return None
@@ -73,9 +79,5 @@ class Contracts:
         return head.get("VersionId") or head["ETag"]
 
     def _failure(self, topic: str) -> ContractError:
-        body = self.s3.get_object(Bucket=self.bucket, Key=_key(topic, "failed/error.json"))["Body"].read()
+        body = self.s3.get_object(Bucket=self.bucket, Key=object_key(topic, "failed/error.json"))["Body"].read()
         return ContractError([Problem(p["pointer"], p["message"], p["remedy"]) for p in json.loads(body)["problems"]])
-
-
-def _key(topic: str, name: str) -> str:
-    return f"schemas/{topic}/{name}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import ClientError
 
-from ledgerlake.errors import TransientError
+from ledgerlake.errors import TerminalError, TransientError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.service_resource import Table
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 class Overtaken(TransientError):
     """Another contract of the topic was published at the same moment; the next try builds on it."""
+
+
+class NoContract(TerminalError):
+    """A topic has no contract in force: there is nothing to stop, and nothing to let go on."""
 
 
 @dataclass(frozen=True)
@@ -106,15 +110,20 @@ class Gate:
             raise
 
     def set_enabled(self, topic: str, enabled: bool, reason: str = "") -> None:
-        """Stop a topic's processing, or let it go on; its messages keep landing in RAW meanwhile."""
-        self._table.update_item(
-            Key={"topic": topic},
-            UpdateExpression="SET #enabled = :enabled, #reason = :reason, updated_at = :now",
-            ExpressionAttributeNames={"#enabled": "enabled", "#reason": "reason"},
-            ConditionExpression="attribute_exists(topic)",
-            ExpressionAttributeValues={
-                ":enabled": enabled,
-                ":reason": reason,
-                ":now": datetime.now(UTC).isoformat(),
-            },
-        )
+        """Stop a topic's processing, or let it go on; its messages keep landing in RAW meanwhile. Raises NoContract."""
+        try:
+            self._table.update_item(
+                Key={"topic": topic},
+                UpdateExpression="SET #enabled = :enabled, #reason = :reason, updated_at = :now",
+                ExpressionAttributeNames={"#enabled": "enabled", "#reason": "reason"},
+                ConditionExpression="attribute_exists(topic)",
+                ExpressionAttributeValues={
+                    ":enabled": enabled,
+                    ":reason": reason,
+                    ":now": datetime.now(UTC).isoformat(),
+                },
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                raise NoContract(f"{topic} has no contract in force, so it is not processed anyway") from error
+            raise

@@ -49,6 +49,7 @@ class Contract:
                 *grade,
             ],
             "rules": [{"name": "floor", "expression": f"amount >= {self.floor}", "action": "quarantine"}],
+            "accept": ["rule_changed:floor"],
         }
 
 

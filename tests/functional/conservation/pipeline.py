@@ -11,21 +11,19 @@ from conservation.model import Contract, Message
 from lakehouse import START, Lakehouse
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.sqs.models import sqs_backends
+from publishing import offer
 
 from ledgerlake import failpoints
 from ledgerlake.jobs.replay import replay
 from ledgerlake.jobs.run import run
 from ledgerlake.jobs.selection import Selection
 from ledgerlake.ops import forward, steps
-from ledgerlake.ops.candidates import Pending
 from ledgerlake.ops.dead_letters import DeadLetters
 from ledgerlake.ops.drain import drain
 from ledgerlake.ops.enqueue import MAX_BATCH_BYTES, Letter, Queue, QueueSender, batches
-from ledgerlake.ops.publish import Publisher
 from ledgerlake.ops.redrive import Pace, redrive
 from ledgerlake.ops.redrive import Selection as Undelivered
 from ledgerlake.state.checkpoints import FENCE
-from ledgerlake.state.contracts import ContractsBucket
 from ledgerlake.tables import append
 from ledgerlake.tables.definitions import DLQ_ERRORS
 from ledgerlake.tables.ensure import ensure_topic
@@ -89,10 +87,7 @@ class Pipeline:
     # Before RAW.
 
     def publish(self, contract: Contract) -> None:
-        state, pending = self.house.state, Pending(self.topic)
-        bucket = ContractsBucket(state.s3, state.contracts_bucket)
-        bucket.put(pending.key, json.dumps(contract.document(self.topic)).encode())
-        published = Publisher(bucket, state.gate, self.house.lake, state.locks).publish(pending)
+        published = offer(self.house, contract.document(self.topic))
         assert published.status in ("active", "unchanged"), published
 
     def send(self, messages: Iterable[Message]) -> None:

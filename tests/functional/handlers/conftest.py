@@ -12,7 +12,12 @@ from sqlalchemy.orm import Session
 
 from ledgerlake import failpoints
 from ledgerlake.handlers import breaker, clients
+from ledgerlake.ops.publish import Publisher
 from ledgerlake.settings import Settings
+from ledgerlake.state.checkpoints import Checkpoints
+from ledgerlake.state.contracts import ContractsBucket
+from ledgerlake.state.gate import Gate
+from ledgerlake.state.locks import Locks
 from ledgerlake.tables.ensure import ensure_ops, ensure_topic
 from ledgerlake.tables.lake import LAYERS, Lake
 
@@ -154,3 +159,21 @@ def received(aws):
         return [(m["Body"], {k: v["StringValue"] for k, v in m.get("MessageAttributes", {}).items()}) for m in messages]
 
     return read
+
+
+@pytest.fixture
+def bucket(settings):
+    """The contracts bucket."""
+    s3 = boto3.client("s3", region_name=REGION)
+    name = settings.buckets.contracts
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return boto3.resource("s3", region_name=REGION).Bucket(name)
+
+
+@pytest.fixture
+def publisher(bucket, state_tables, lake):
+    """What publishes contracts here; it waits for no other."""
+    objects = ContractsBucket(boto3.client("s3", region_name=REGION), bucket.name)
+    locks = Locks(state_tables["locks"], Checkpoints(state_tables["checkpoints"]))
+    return Publisher(objects, Gate(state_tables["processing_enabled"]), lake, locks, patience=0)

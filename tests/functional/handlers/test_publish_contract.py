@@ -2,21 +2,22 @@ import copy
 import hashlib
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote_plus
 
 import boto3
 import pytest
 
+from ledgerlake.contracts.document import MAX_BYTES
 from ledgerlake.failpoints import Crashed
 from ledgerlake.handlers import ensure_tables, lakehouse, publish_contract
 from ledgerlake.ops import publish
 from ledgerlake.ops.candidates import Pending
-from ledgerlake.ops.publish import Publisher
-from ledgerlake.state.checkpoints import Checkpoints
-from ledgerlake.state.contracts import ContractsBucket
+from ledgerlake.state.contracts import ContractsBucket, as_metadata
 from ledgerlake.state.gate import Gate, Overtaken
-from ledgerlake.state.locks import Locks
+from ledgerlake.state.locks import LockHeld
 from ledgerlake.state.store import State
 from ledgerlake.tables import ensure
 
@@ -64,22 +65,6 @@ def renaming():
     document["rules"][0]["expression"] = "total >= 0"
     document["accept"] = ["column_renamed:total"]
     return json.dumps(document).encode()
-
-
-@pytest.fixture
-def bucket(settings):
-    s3 = boto3.client("s3", region_name=REGION)
-    name = settings.buckets.contracts
-    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-    return boto3.resource("s3", region_name=REGION).Bucket(name)
-
-
-@pytest.fixture
-def publisher(bucket, state_tables, lake):
-    objects = ContractsBucket(boto3.client("s3", region_name=REGION), bucket.name)
-    locks = Locks(state_tables["locks"], Checkpoints(state_tables["checkpoints"]))
-    return Publisher(objects, Gate(state_tables["processing_enabled"]), lake, locks, patience=0)
 
 
 def behind(publisher, gate):
@@ -155,7 +140,12 @@ def test_a_new_version_evolves_the_tables_and_archives_the_old_one(bucket, publi
     assert read(bucket, archived) == version()
     assert columns(lake) | {"kind": "string", "pieces": "long", "amount": "decimal(20, 2)"} == columns(lake)
     row = max(rows(lake, "schema_versions"), key=lambda row: row["contract_version"])
-    assert {change["kind"] for change in json.loads(row["changes"])} == {"column_added", "type_widened", "rule_removed"}
+    assert {change["id"]: change["impact"] for change in json.loads(row["changes"])} == {
+        "column_added:kind": "guarded",
+        "type_widened:amount": "safe",
+        "type_widened:pieces": "safe",
+        "rule_removed:amount_not_negative": "safe",
+    }
 
 
 def test_the_same_bytes_again_change_nothing(bucket, publisher, lake):
@@ -183,14 +173,75 @@ def test_a_wrong_contract_fails_with_what_to_do_and_the_active_one_stays_in_forc
     assert publisher.gate.get(TOPIC) == before
 
 
-def test_a_change_that_the_tables_cannot_follow_fails_with_its_reason(bucket, publisher, lake):
+def test_a_guarded_change_is_refused_with_what_accepts_it(bucket, publisher):
+    publisher.publish(submit(bucket, version()))
+    changed = version(rules=[{"name": "few", "expression": "pieces < 9", "action": "quarantine"}])
+    problems = {problem.pointer: problem for problem in publisher.publish(submit(bucket, changed)).problems}
+    assert set(problems) == {"/rules/0", "/accept"}
+    assert problems["/accept"].remedy == 'write "accept": ["rule_added:few"]'
+    accepted = json.dumps(json.loads(changed) | json.loads(f"{{{problems['/accept'].remedy.removeprefix('write ')}}}"))
+    assert publisher.publish(submit(bucket, accepted.encode())).status == "active"
+
+
+class Rebuilds:
+    """Remembers what it was asked to rebuild."""
+
+    def __init__(self):
+        self.started = []
+
+    def start(self, candidate):
+        self.started.append(candidate)
+
+
+def dropping(**fields):
+    return version(payload_columns=FIRST["payload_columns"][:2], **fields)
+
+
+def test_a_breaking_change_needs_a_reason(bucket, publisher, lake):
     publisher.publish(submit(bucket, version()))
     before = columns(lake)
-    assert publisher.publish(submit(bucket, version(payload_columns=FIRST["payload_columns"][:2]))).status == "failed"
-    (problem,) = json.loads(read(bucket, FAILED[1]))["problems"]
-    assert problem["pointer"] == "/payload_columns"
-    assert "`pieces` is gone" in problem["message"]
+    (problem,) = replace(publisher, rebuilds=Rebuilds()).publish(submit(bucket, dropping())).problems
+    assert problem.pointer == "/payload_columns"
+    assert "`pieces` is gone" in problem.message
+    assert '"rebuild": {"reason": "…"}' in problem.remedy
     assert columns(lake) == before
+
+
+def test_a_breaking_change_with_a_reason_waits_for_its_rebuild(bucket, publisher, lake):
+    publisher.publish(submit(bucket, version()))
+    before = (publisher.gate.get(TOPIC), lake.metadata_locations("curated"))
+    rebuilding = replace(publisher, rebuilds=Rebuilds())
+    pending = submit(bucket, dropping(rebuild={"reason": "nobody counts pieces"}))
+    assert rebuilding.publish(pending).status == "rebuilding"
+    assert (publisher.gate.get(TOPIC), lake.metadata_locations("curated")) == before
+    assert PENDING in keys(bucket)
+    (candidate,) = rebuilding.rebuilds.started
+    with publisher.turn(TOPIC):
+        assert publisher.put_in_force(candidate).version == 2
+    assert PENDING not in keys(bucket)
+    last = max(rows(lake, "schema_versions"), key=lambda row: row["contract_version"])
+    assert (last["outcome"], last["reason"]) == ("active", "nobody counts pieces")
+
+
+def test_where_nothing_can_rebuild_a_breaking_change_is_refused(bucket, publisher):
+    publisher.publish(submit(bucket, version()))
+    (problem,) = publisher.publish(submit(bucket, dropping(rebuild={"reason": "x"}))).problems
+    assert problem.pointer == "/rebuild"
+
+
+def test_a_rename_keeps_the_field_id_and_the_partition(bucket, publisher, lake):
+    publisher.publish(submit(bucket, version()))
+    before = fields(lake)
+    document = json.loads(renaming())
+    document["payload_columns"][0] |= {"name": "happened_at", "renamed_from": "event_time"}
+    document["partition_by"] = ["day(happened_at)"]
+    document["accept"] += ["column_renamed:happened_at"]
+    assert publisher.publish(submit(bucket, json.dumps(document).encode())).version == 2
+    after = fields(lake)
+    assert (after["total"], after["happened_at"]) == (before["amount"], before["event_time"])
+    assert columns(lake)["total"] == "decimal(20, 2)"
+    assert not {"amount", "event_time"} & after.keys()
+    assert [each.source_id for each in lake.load("curated", TOPIC).spec().fields] == [before["event_time"]]
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[]", b'"\\ud800"', b"null"])
@@ -201,10 +252,44 @@ def test_what_is_no_contract_at_all_fails_too(bucket, publisher, raw):
     assert publisher.gate.get(TOPIC) is None
 
 
-def test_a_topic_named_like_one_of_the_lakes_own_tables_is_refused(bucket, publisher):
-    bucket.put_object(Key="schemas/errors/pending/schema.json", Body=version(table_name="errors"))
-    published = publisher.publish(Pending("errors"))
-    assert [problem.pointer for problem in published.problems] == ["/table_name"]
+@pytest.mark.parametrize(
+    ("topic", "message"),
+    [
+        ("errors", "has a table `errors` of its own"),
+        ("Events", "is no topic's name"),
+        ("my events", "is no topic's name"),
+        ("%2e%2e", "is no topic's name"),
+        ("event", "there is no topic `event`"),
+    ],
+)
+def test_a_name_that_is_no_topics_is_refused_before_any_table_is_made(bucket, publisher, lake, topic, message):
+    before = [*lake.metadata_locations("raw"), *lake.metadata_locations("standardized")]
+    bucket.put_object(Key=f"schemas/{topic}/pending/schema.json", Body=version(table_name=topic))
+    published = publisher.publish(Pending(topic))
+    (problem,) = published.problems
+    assert problem.pointer == "/table_name"
+    assert message in problem.message
+    assert keys(bucket) == [f"schemas/{topic}/failed/error.json", f"schemas/{topic}/failed/schema.json"]
+    assert [*lake.metadata_locations("raw"), *lake.metadata_locations("standardized")] == before
+
+
+def test_a_contract_of_another_topic_is_refused(bucket, publisher):
+    (problem,) = publisher.publish(submit(bucket, version(table_name="orders"))).problems
+    assert (problem.pointer, publisher.gate.get(TOPIC)) == ("/table_name", None)
+
+
+def test_a_huge_file_is_refused_by_its_size(bucket, publisher, lake):
+    class Unread(ContractsBucket):
+        def get(self, key, version_id):
+            raise AssertionError("it was read")
+
+    pending = submit(bucket, b" " * (MAX_BYTES + 1))
+    unread = replace(publisher, bucket=Unread(publisher.bucket.s3, bucket.name))
+    (problem,) = unread.publish(pending).problems
+    assert "358,401 bytes" in problem.message
+    assert keys(bucket) == [FAILED[1]]
+    (row,) = rows(lake, "schema_versions")
+    assert (row["outcome"], row["contract"], row["contract_sha256"]) == ("failed", None, None)
 
 
 def test_columns_may_come_after_a_time_of_standardizing_only(bucket, publisher, lake):
@@ -224,7 +309,7 @@ def test_a_disabled_topic_stays_disabled_when_its_contract_changes(bucket, publi
     assert (admission.contract_version, admission.enabled, admission.reason) == (2, False, "being repaired")
 
 
-def test_an_event_of_an_overwritten_contract_leaves_the_newer_one_alone(bucket, publisher):
+def test_an_event_of_an_overwritten_contract_leaves_the_newer_one_alone(bucket, publisher, lake):
     stale, newer = submit(bucket, version()), submit(bucket, second())
     assert publisher.publish(stale).status == "superseded"
     assert keys(bucket) == [PENDING]
@@ -232,6 +317,50 @@ def test_an_event_of_an_overwritten_contract_leaves_the_newer_one_alone(bucket, 
     assert publisher.publish(stale).status == "superseded"
     assert read(bucket, ACTIVE) == second()
     assert keys(bucket) == [ACTIVE]
+    assert told(lake) == [(None, "superseded"), (1, "active")]
+
+
+def test_a_second_upload_waits_for_its_turn(bucket, publisher, lake):
+    """While the first is at work the second is not begun; then it finds the first in force. Both are told."""
+    first, waits = submit(bucket, version()), []
+
+    class Interrupted(Gate):
+        def admit(self, *arguments):
+            waits.append(submit(bucket, version(owner="the second")))
+            with pytest.raises(LockHeld):
+                publisher.publish(waits[0])
+            super().admit(*arguments)
+
+    assert behind(publisher, Interrupted).publish(first).version == 1
+    assert publisher.publish(waits[0]).version == 2
+    assert json.loads(read(bucket, ACTIVE))["owner"] == "the second"
+    assert publisher.publish(first).status == "superseded"
+    assert told(lake) == [(1, "active"), (2, "active")]
+
+
+def test_two_uploads_at_one_moment_are_published_one_after_the_other(bucket, publisher, lake):
+    patient = replace(publisher, patience=30)
+    pending = [submit(bucket, version(owner=owner)) for owner in ("one", "two")]
+    with ThreadPoolExecutor(2) as both:
+        ends = [end.status for end in both.map(patient.publish, pending)]
+    assert ends == ["superseded", "active"]
+    assert json.loads(read(bucket, ACTIVE))["owner"] == "two"
+    assert sorted(told(lake), key=str) == [(1, "active"), (None, "superseded")]
+
+
+def test_the_history_tells_who_why_and_what(bucket, publisher, lake):
+    publisher.publish(submit(bucket, version()))
+    said = as_metadata(uploaded_by="arn:aws:iam::1:user/ann", reason="no müsli")
+    pending = submit(bucket, version(owner="ann"), Metadata=said)
+    publisher.publish(replace(pending, principal="AWS:AIDA1"))
+    publisher.publish(replace(submit(bucket, b"{"), principal="AWS:AIDA2"))
+    _, second_row, refusal = sorted(rows(lake, "schema_versions"), key=lambda row: row["published_at"])
+    assert second_row["uploaded_by"] == "arn:aws:iam::1:user/ann (AWS:AIDA1)"
+    assert second_row["reason"] == "no müsli"
+    assert json.loads(second_row["changes"])[0]["id"] == "owner_changed"
+    assert second_row["field_ids"] == json.dumps({n: fields(lake)[n] for n in ("event_time", "amount", "pieces")})
+    assert (refusal["uploaded_by"], refusal["contract_version"]) == ("(AWS:AIDA2)", None)
+    assert "not JSON" in json.loads(refusal["problems"])[0]["message"]
 
 
 def test_a_contract_put_in_while_another_is_published_is_not_taken_away(bucket, publisher):
@@ -395,6 +524,17 @@ def test_the_function_publishes_what_eventbridge_announces(bucket, function, pub
     (told,) = publish_contract.handle(event, context)["contracts"]
     assert told["status"] == "failed"
     assert told["problems"][0]["pointer"] == "/rules/0/expression"
+
+
+@pytest.mark.parametrize("folder", ["..", ".", "", "events/../orders", "a/b"])
+def test_a_key_without_a_topics_folder_is_logged_and_counted(function, bucket, context, capsys, folder):
+    key = f"schemas/{folder}/pending/schema.json"
+    record = {"s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key)}}}
+    assert publish_contract.handle({"Records": [record]}, context) == {"contracts": []}
+    told = capsys.readouterr().out
+    assert "ContractsMisplaced" in told
+    assert key in told
+    assert keys(bucket) == []
 
 
 def test_other_objects_of_the_bucket_announce_nothing(function, context):

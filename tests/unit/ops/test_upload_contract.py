@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from ledgerlake.contracts import ContractError, Problem
 from ledgerlake.ops.upload_contract import Contracts, NoAnswer
+from ledgerlake.state.contracts import Stored
 from ledgerlake.state.gate import Admission
 
 TEXT = b'{"table_name": "events"}'
@@ -34,9 +35,11 @@ class Bucket:
         self.end = end
         self.errors = dict(errors or {})
         self.uploaded = {}
+        self.said = {}
 
-    def put_object(self, Bucket, Key, Body):
+    def put_object(self, Bucket, Key, Body, Metadata):
         self.uploaded[Key] = Body
+        self.said = Metadata
         if isinstance(self.end, Admission):
             self.gate.found = self.end
         elif self.end is not None:
@@ -82,3 +85,14 @@ def test_an_error_of_an_earlier_publish_is_not_taken_for_this_one():
     bucket = Bucket(Gate(), errors={"schemas/events/failed/error.json": ("old", {"problems": []})})
     with pytest.raises(NoAnswer):
         publish(bucket.gate, bucket, seconds=0.05)
+
+
+def test_who_uploads_it_and_why_goes_with_it_in_ascii():
+    gate = Gate()
+    bucket = Bucket(gate, end=admission(TEXT, 1))
+    uploader = "arn:aws:iam::123456789012:user/zoë"
+    Contracts(bucket, "contracts", gate, uploader).publish("events", TEXT, pause=0, reason="zurück: 100%")
+    assert all(text.isascii() for text in bucket.said.values())
+    stored = Stored("v", "e", 1, bucket.said)
+    assert (stored.said("uploaded_by"), stored.said("reason")) == (uploader, "zurück: 100%")
+    assert stored.said("nothing") is None
