@@ -1,6 +1,6 @@
 """What a rehearsal is asked for, and what it says: documents that travel between the command and the job."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,6 +25,10 @@ class RehearsalRequest(_Document):
     contract: str
     days: Annotated[int, Field(ge=1, le=MAX_DAYS)]
     sample: Annotated[int, Field(ge=1)] | None
+
+    def since(self, newest: datetime, now: datetime) -> datetime:
+        """When the days begin: counted back from RAW's newest record, or from now where that comes from the future."""
+        return min(newest, now) - timedelta(days=self.days)
 
 
 class Ends(_Document):

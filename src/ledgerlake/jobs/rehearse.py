@@ -121,15 +121,14 @@ def _in_force(context: Context, topic: str) -> tuple[int, Contract | None]:
 
 
 def _window(context: Context, request: RehearsalRequest, dedup_window_days: int) -> _Window:
-    """The last days of RAW, counted back from its newest record unless that comes from the future."""
+    """The last days of RAW. Raises NothingToRehearse."""
     table = context.lake.find("raw", staging(request.topic))
     snapshot = table.current_snapshot() if table is not None else None
     raw = context.range("raw", staging(request.topic), 0, snapshot.snapshot_id) if snapshot else None
     newest = raw.agg(F.unix_micros(F.max("publish_time"))).collect()[0][0] if raw is not None else None
     if raw is None or newest is None:
         raise NothingToRehearse(f"RAW of {request.topic} holds no record yet: there is nothing to rehearse on")
-    until = min(datetime.fromtimestamp(newest / 1e6, UTC), datetime.now(UTC))
-    since = until - timedelta(days=request.days)
+    since = request.since(datetime.fromtimestamp(newest / 1e6, UTC), datetime.now(UTC))
     published = raw.where(between(since, None))
     in_window = published.count()
     chosen = published.where(_sampled(request.sample, in_window))

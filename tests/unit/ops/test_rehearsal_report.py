@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 
 from ledgerlake.contracts.review import Reviewed
 from ledgerlake.jobs.comparison import ColumnChange, Sample
-from ledgerlake.jobs.rehearsal import BrokenRule, Ends, NewColumn, Offence, Offender, RehearsalReport
+from ledgerlake.jobs.rehearsal import BrokenRule, Ends, NewColumn, Offence, Offender, RehearsalReport, RehearsalRequest
 from ledgerlake.ops.contract_review import review_report
 from ledgerlake.ops.rehearsal_report import report
 
@@ -73,6 +73,13 @@ def lines(shown: RenderableType) -> list[list[str]]:
 
 def text(shown: RenderableType) -> str:
     return "\n".join(" ".join(words) for words in lines(shown))
+
+
+def test_the_days_end_with_the_newest_record_but_never_in_the_future() -> None:
+    request = RehearsalRequest(topic="orders", contract="{}", days=7, sample=None)
+    newest, now = datetime(2026, 1, 18, 10, tzinfo=UTC), datetime(2026, 11, 26, tzinfo=UTC)
+    assert request.since(newest, now) == datetime(2026, 1, 11, 10, tzinfo=UTC)
+    assert request.since(datetime(2099, 1, 1, tzinfo=UTC), now) == datetime(2026, 11, 19, tzinfo=UTC)
 
 
 def test_a_rehearsal_that_changes_nothing_is_good_and_says_what_was_looked_at() -> None:
