@@ -132,7 +132,7 @@ def test_a_new_dataset_is_rehearsed_against_nothing_and_a_sample_takes_whole_mes
     assert 10 <= report.looked_at < 80
     assert report.looked_at == 2 * report.duplicates
     assert report.newly_rejected == report.after.rejected <= 1
-    assert {one.column: one.records for one in report.new_columns}["amount"] == report.after.accepted
+    assert {one.column: one.records for one in report.new_columns}["amount"] == report.after.curated
 
     with pytest.raises(NothingToRehearse, match="no payload_columns"):
         rehearse(lakehouse, {**PROPOSED, "payload_columns": [], "rules": []})

@@ -44,11 +44,6 @@ class Ends(_Document):
     parse_errors: int
     warned: int
 
-    @property
-    def accepted(self) -> int:
-        """How many rows pass the contract."""
-        return self.curated + self.superseded
-
 
 class Offender(_Document):
     """A row that breaks the contract, with the value that does, cut to 200 characters."""
