@@ -40,6 +40,7 @@ class Reconciler:
     lake: Lake
     s3: "S3Client"
     in_flight: timedelta
+    wait: Callable[[float], object] = time.sleep
 
     @classmethod
     def of(cls, lake: Lake, s3: "S3Client") -> "Reconciler":
@@ -62,10 +63,18 @@ class Reconciler:
         failures = {name: self.lake.find("raw", name) for name in (FIREHOSE_ERRORS, DLQ_ERRORS)}
 
         def of(topic: str) -> list[Checked]:
-            return _settled(lambda: self._check(topic, window, took.get(topic, []), failures, in_flight_since))
+            return self._settled(lambda: self._check(topic, window, took.get(topic, []), failures, in_flight_since))
 
         with ThreadPoolExecutor(READERS) as pool:
             return [checked for of_topic in pool.map(of, chosen) for checked in of_topic]
+
+    def _settled(self, look: Callable[[], list[Checked]]) -> list[Checked]:
+        """What a second look finds where the first one found a variance: a commit may have come between its tables."""
+        found = look()
+        if all(checked.balanced for checked in found):
+            return found
+        self.wait(PAUSE_SECONDS)
+        return look()
 
     def _check(
         self,
@@ -116,15 +125,6 @@ def reconcile(
     ledger.record(reconciler.lake, run_id, checks, now)
     variance.publish(cloudwatch, reconciler.lake.settings.prefix, checks)
     return checks
-
-
-def _settled(look: Callable[[], list[Checked]]) -> list[Checked]:
-    """What a second look finds where the first one found a variance: a commit may have come between its tables."""
-    found = look()
-    if all(checked.balanced for checked in found):
-        return found
-    time.sleep(PAUSE_SECONDS)
-    return look()
 
 
 def _rows(raw: Table | None, window: Window) -> int:
