@@ -38,6 +38,17 @@ module "publish_contract" {
         Resource = aws_dynamodb_table.this["processing_enabled"].arn
       },
       {
+        # A first contract that died half-way may have left a table, never written, that the next one wants otherwise.
+        Sid    = "DropUnwrittenTables"
+        Effect = "Allow"
+        Action = "glue:DeleteTable"
+        Resource = [
+          "${local.glue_arn}:catalog",
+          "${local.glue_arn}:database/${var.databases.curated}",
+          "${local.glue_arn}:table/${var.databases.curated}/*",
+        ]
+      },
+      {
         Sid      = "TakeTurns"
         Effect   = "Allow"
         Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]

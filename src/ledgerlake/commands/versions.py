@@ -8,6 +8,7 @@ from ledgerlake.commands.shared import JSON, contracts_of, environment_of, gate_
 from ledgerlake.contracts import ContractError
 from ledgerlake.contracts.diff import refused
 from ledgerlake.ops import schema_report
+from ledgerlake.ops.environment import Environment
 from ledgerlake.ops.schema_history import History, NoSuchVersion, going_back
 from ledgerlake.tables.lake import Lake
 
@@ -55,7 +56,7 @@ def rollback(
         raise NoSuchVersion(f"{topic} has no contract in force; publish one: ledgerlake schema publish")
     why = f"rollback from version {admission.contract_version} to {to}" + (f": {reason}" if reason else "")
     back = going_back(found, admission.contract_version, to, why if accept_all else None)
-    out.print(schema_report.changes_text(back.changes))
+    out.print(schema_report.changes_text([change.as_dict() for change in back.changes]))
     try:
         if problems := refused(back.changes, found.contract(admission.contract_version), back.contract):
             raise ContractError(problems)
@@ -66,3 +67,9 @@ def rollback(
             out.print("to make these changes all the same: [bold]--accept-all[/]")
         raise typer.Exit(1) from error
     out.print(f"[green]✓[/] {topic}: what version {to} said is in force as version {published.version}")
+
+
+def tell_changes(environment: Environment, topic: str, version: int) -> None:
+    """Print what a version that was just published changes."""
+    if changes := History.of(Lake.connect(environment.settings), topic).version(version).changes:
+        out.print(schema_report.changes_text(changes))

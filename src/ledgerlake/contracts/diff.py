@@ -4,7 +4,7 @@ safe: it is published. guarded: rows before and after are judged or filled diffe
 contract's `accept`. breaking: the table cannot follow in place, so `rebuild` has to say why it is rebuilt.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, Final, Literal
@@ -107,7 +107,7 @@ def diff(old: Contract, new: Contract) -> list[Change]:
     return [*found, *_unmatched(old, new, {change.id for change in found})]
 
 
-def refused(changes: list[Change], old: Contract, new: Contract) -> list[Problem]:
+def refused(changes: Sequence[Change], old: Contract, new: Contract) -> list[Problem]:
     """The problems of those changes that the new contract does not consent to.
 
     A `rebuild` that the old contract has too consented to that one's changes, not to these.

@@ -209,20 +209,20 @@ class Publisher:
 
     def _standing(self, candidate: Candidate) -> Standing:
         """What the columns of the contract in force are called in the new one, and their field ids."""
-        if candidate.in_force is None:
+        if candidate.in_force is None or not candidate.in_force.contract.curated:
             return Standing()
         old = candidate.in_force.contract
         renamed = {was: name for name, was in renames(old, candidate.contract).items()}
         ids = SchemaVersions.of(self.lake, candidate.topic).field_ids(candidate.in_force.version)
-        return Standing({column.name: renamed.get(column.name, column.name) for column in old.columns}, ids)
+        return Standing(True, {column.name: renamed.get(column.name, column.name) for column in old.columns}, ids)
 
     def _in_force(self, topic: str, admission: Admission | None) -> InForce | None:
-        """What the gate names; where that or the gate itself was lost, the active object."""
+        """What the gate names; where that or the gate itself was lost, the active object, if a job ever went by it."""
         key = active_key(topic)
         if admission is not None and (text := self.bucket.find(key, admission.contract_version_id)) is not None:
             return InForce(text, admission.contract_version)
-        active = self.bucket.head(key)
-        if active is None:
+        active, standardized = self.bucket.head(key), self.lake.find("standardized", topic)
+        if active is None or standardized is None or not standardized.metadata.snapshots:
             return None
         text = self.bucket.get(key, active.version_id)
         return InForce(text, SchemaVersions.of(self.lake, topic).latest(sha256(text)))
@@ -254,7 +254,7 @@ class Publisher:
         number = history.number(sha256(candidate.text), in_force)
         if not history.has(number):
             history.add(candidate.row(number, version_id, self._field_ids(contract)), self.now())
-        if candidate.admission:
+        if candidate.admission or candidate.in_force is None:
             history.supersede(range(in_force + 1, number))
         failpoints.hit("publish.after_history", topic)
         facts = Registered(topic, contract.description, contract.owner, number, contract.curated)

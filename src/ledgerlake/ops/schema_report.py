@@ -10,7 +10,6 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ledgerlake.contracts.diff import Change
 from ledgerlake.ops.schema_history import Entry, History
 
 STYLES = {"safe": "green", "guarded": "yellow", "breaking": "red", "active": "green", "failed": "red"}
@@ -40,10 +39,10 @@ def history_json(history: History) -> str:
     return json.dumps(told, default=datetime.isoformat, ensure_ascii=False, indent=1)
 
 
-def changes_text(changes: Sequence[Change]) -> Text:
-    """Changes with their class, id and what they mean, one line each."""
+def changes_text(changes: Sequence[Mapping[str, Any]]) -> Text:
+    """Changes, as schema_versions holds them, with their class, id and what they mean, one line each."""
     return Text("\n").join(
-        Text.assemble(("  " + change.impact, STYLES[change.impact]), f"  {change.id}: {change.reason}")
+        Text.assemble((f"  {change['impact']:<9}", STYLES[change["impact"]]), f"{change['id']}: {change['reason']}")
         for change in changes
     )
 

@@ -1,9 +1,10 @@
-"""Make tables that are missing and evolve those that are there; nothing here removes anything."""
+"""Make tables that are missing and evolve those that are there; nothing that was ever written is removed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ResolveError, TableAlreadyExistsError
+from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema, promote
 from pyiceberg.table import Table
 from pyiceberg.types import IcebergType, NestedField, PrimitiveType, StringType
@@ -47,11 +48,13 @@ def ensure_topic(lake: Lake, topic: str) -> str | None:
 
 @dataclass(frozen=True)
 class Standing:
-    """The columns of the contract in force: what each is to be called now, and its field id where that was noted.
+    """What is in force: whether it has a CURATED table, what each of its columns is to be called now, and the columns'
+    field ids where they were noted.
 
     Ids tell a column that a died try renamed already, and one that it left behind, from the others.
     """
 
+    curated: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
     ids: Mapping[str, int] = field(default_factory=dict)
 
@@ -70,14 +73,16 @@ def ensure_contract(lake: Lake, contract: Contract, standing: Standing | None = 
     ensure_topic(lake, contract.table_name)
     _make_missing(lake, definitions.standardized(contract.table_name))
     failpoints.hit("publish.before_curated", contract.table_name)
-    if contract.curated:
-        evolve(lake, definitions.curated(contract), standing)
+    if not contract.curated:
+        return
+    definition = definitions.curated(contract)
+    if standing is not None and not standing.curated:
+        _drop_left_behind(lake, definition)
+    evolve(lake, definition, standing)
 
 
 def evolve(lake: Lake, definition: Definition, standing: Standing | None = None) -> Table:
-    """Make the table, or in one commit rename its columns, add those it lacks, widen the types that grew, and renew the
-    columns' docs.
-    """
+    """Make the table, or rename its columns, then add those it lacks, widen the types that grew, and renew the docs."""
     _make_missing(lake, definition)
     for _ in range(ATTEMPTS):
         table = lake.load(definition.layer, definition.name)
@@ -104,6 +109,20 @@ def _make_missing(lake: Lake, definition: Definition) -> str | None:
     except NoSuchTableError:
         return _create(lake, definition, identifier)
     return None
+
+
+def _drop_left_behind(lake: Lake, definition: Definition) -> None:
+    """Drop a table that no contract in force has, if a died try made it for another contract and nobody wrote to it."""
+    table = lake.find(definition.layer, definition.name)
+    if table is None or table.metadata.snapshots:
+        return
+    if _shape(table.schema(), table.spec()) != _shape(definition.schema, definition.spec):
+        lake.catalog.drop_table(lake.identifier(definition.layer, definition.name))
+
+
+def _shape(schema: Schema, spec: PartitionSpec) -> tuple[list[tuple[str, str]], list[tuple[str | None, str]]]:
+    columns = sorted((column.name, str(column.field_type)) for column in schema.fields)
+    return columns, [(schema.find_column_name(part.source_id), str(part.transform)) for part in spec.fields]
 
 
 def _create(lake: Lake, definition: Definition, identifier: tuple[str, str]) -> str | None:

@@ -493,6 +493,38 @@ def test_whatever_step_a_try_dies_at_another_contract_takes_its_place(bucket, pu
     assert len(numbers) == (3 if in_force else 2)
 
 
+def test_a_chain_of_renames_moves_each_name_on_by_one(bucket, publisher, lake, arm):
+    """Also where a try of it died, and its author thought better of it and came back to it later."""
+    publisher.publish(submit(bucket, version()))
+    before = fields(lake)
+    chain = copy.deepcopy(FIRST)
+    chain["payload_columns"][1] |= {"name": "pieces", "renamed_from": "amount"}
+    chain["payload_columns"][2] |= {"name": "count", "renamed_from": "pieces"}
+    chain["rules"][0]["expression"] = "pieces >= 0"
+    chain["accept"] = ["column_renamed:pieces", "column_renamed:count"]
+    dies(publisher, arm, submit(bucket, json.dumps(chain).encode()), "publish.after_tables")
+    assert publisher.publish(submit(bucket, version(owner="sales"))).version == 2
+    assert fields(lake) == before
+    assert publisher.publish(submit(bucket, json.dumps(chain).encode())).version == 3
+    after = fields(lake)
+    assert (after["pieces"], after["count"]) == (before["amount"], before["pieces"])
+    assert "amount" not in after
+
+
+def test_what_a_first_contract_left_makes_way_for_another(bucket, publisher, lake, arm):
+    """Its table was never written; the next contract wants other partitions, and another type under the same name."""
+    for point in ("publish.before_curated", "publish.after_tables", "publish.before_gate"):
+        dies(publisher, arm, submit(bucket, version()), point)
+    other = json.loads(version(partition_by=["month(amount)"]))
+    other["payload_columns"][1] = {"name": "amount", "type": "date", "source": "event.day"}
+    other["rules"] = []
+    published = publisher.publish(submit(bucket, json.dumps(other).encode()))
+    assert published.status == "active", published.problems
+    assert columns(lake)["amount"] == "date"
+    assert [field.name for field in lake.load("curated", TOPIC).spec().fields] == ["amount_month"]
+    assert told(lake) == [(1, "superseded"), (2, "active")]
+
+
 @pytest.mark.parametrize("point", sorted(REFUSING))
 def test_a_refusal_that_died_is_told_once(bucket, publisher, lake, arm, point):
     pending = submit(bucket, b"{")
@@ -527,13 +559,14 @@ def test_the_function_publishes_what_eventbridge_announces(bucket, function, pub
 
 
 @pytest.mark.parametrize("folder", ["..", ".", "", "events/../orders", "a/b"])
-def test_a_key_without_a_topics_folder_is_logged_and_counted(function, bucket, context, capsys, folder):
+def test_a_key_without_a_topics_folder_is_logged_and_counted(function, bucket, context, monkeypatch, capsys, folder):
     key = f"schemas/{folder}/pending/schema.json"
     record = {"s3": {"bucket": {"name": bucket.name}, "object": {"key": quote_plus(key)}}}
+    logged = []
+    monkeypatch.setattr(publish_contract.logger, "error", lambda _message, extra: logged.append(extra["key"]))
     assert publish_contract.handle({"Records": [record]}, context) == {"contracts": []}
-    told = capsys.readouterr().out
-    assert "ContractsMisplaced" in told
-    assert key in told
+    assert logged == [key]
+    assert "ContractsMisplaced" in capsys.readouterr().out
     assert keys(bucket) == []
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ledgerlake.contracts import ContractError, load
+from ledgerlake.contracts.diff import diff, refused
 from ledgerlake.contracts.document import MAX_BYTES
 from ledgerlake.contracts.model import CURATED_COLUMNS, MAX_COLUMN_DESCRIPTION, MAX_DEDUP_WINDOW_DAYS, Column, Contract
 from ledgerlake.contracts.types import SIMPLE_TYPES
@@ -27,6 +28,15 @@ def test_the_problems_shown_are_those_that_are_told():
     with pytest.raises(ContractError) as refused:
         load(json.dumps(wrong), "orders")
     assert [problem.as_dict() for problem in refused.value.problems] == EXAMPLES[2]["problems"]
+
+
+def test_the_changes_shown_are_those_that_are_accepted():
+    old, new = (load(json.dumps(example), "orders") for example in EXAMPLES[3:5])
+    changes = diff(old, new)
+    assert [change.id for change in changes if change.impact == "guarded"] == list(new.accept)
+    assert [change.id for change in changes if change.impact == "safe"] == ["type_widened:total"]
+    assert refused(changes, old, new) == []
+    assert len(refused(changes, old, new.model_copy(update={"accept": ()}))) == 3
 
 
 def test_the_page_names_every_field_type_and_limit():

@@ -64,6 +64,14 @@ def two_versions(publish):
     assert publish(RENAMED)[0] == 0
 
 
+def test_publishing_tells_what_it_changes(publish):
+    publish(FIRST)
+    code, told = publish(RENAMED | {"accept": [*RENAMED["accept"], "rule_aded:some"]})
+    assert code == 0
+    assert "guarded  column_renamed:total: `amount` becomes `total`" in told
+    assert "no change of this version has that id; did you mean `rule_added:some`?" in told
+
+
 def test_history_tells_every_version_and_every_refusal(two_versions, run):
     code, told = run("schema", "history", TOPIC)
     assert code == 0
