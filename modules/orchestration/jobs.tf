@@ -6,6 +6,7 @@ locals {
     replay      = { does = "take in a topic's errors that pass now", reads = ["standardized"], writes = ["curated", "ops"] }
     reprocess   = { does = "rebuild a topic's tables beside main", reads = ["raw"], writes = ["standardized", "curated", "ops"] }
     rebuild     = { does = "rebuild a topic's tables for its next contract", reads = ["raw"], writes = ["standardized", "curated", "ops"] }
+    rehearse    = { does = "try a proposed contract on a topic's last days, and write no table", reads = ["raw", "standardized"], writes = [] }
     reconcile   = { does = "find what is missing or stands twice in any table", reads = ["raw", "standardized", "curated"], writes = ["ops"] }
   }
   # The cycle's own; people and the publishing of contracts start the others.
@@ -172,7 +173,8 @@ resource "aws_iam_role_policy" "job" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(
+    # A job that writes no table has no resource in some of them, and IAM takes no statement without one.
+    Statement = [for statement in concat(
       [
         {
           Sid    = "ReadCatalog"
@@ -189,7 +191,7 @@ resource "aws_iam_role_policy" "job" {
           Effect = "Allow"
           Action = ["glue:UpdateTable"]
           Resource = concat(
-            ["${local.glue_arn}:catalog"],
+            [for catalog in ["${local.glue_arn}:catalog"] : catalog if length(each.value.writes) > 0],
             [for layer in each.value.writes : "${local.glue_arn}:database/${var.databases[layer]}"],
             [for layer in each.value.writes : "${local.glue_arn}:table/${var.databases[layer]}/*"],
           )
@@ -207,6 +209,13 @@ resource "aws_iam_role_policy" "job" {
           Resource = [for layer in each.value.writes : "${local.bucket_arns[layer]}/*"]
         },
         {
+          # Where the jobs that keep books in OPS may write anyway.
+          Sid      = "AnswerRequests"
+          Effect   = "Allow"
+          Action   = ["s3:GetObject", "s3:PutObject"]
+          Resource = [for place in ["requests/${each.key}/*"] : "${local.bucket_arns.ops}/${place}" if !contains(each.value.writes, "ops")]
+        },
+        {
           Sid      = "ReadContractsAndCode"
           Effect   = "Allow"
           Action   = ["s3:GetObject", "s3:GetObjectVersion"]
@@ -217,7 +226,7 @@ resource "aws_iam_role_policy" "job" {
           Effect = "Allow"
           Action = ["s3:ListBucket", "s3:GetBucketLocation"]
           Resource = [
-            for layer in concat(each.value.reads, each.value.writes, ["contracts", "artifacts"]) : local.bucket_arns[layer]
+            for layer in distinct(concat(each.value.reads, each.value.writes, ["ops", "contracts", "artifacts"])) : local.bucket_arns[layer]
           ]
         },
         {
@@ -230,7 +239,7 @@ resource "aws_iam_role_policy" "job" {
           Sid      = "KeepCheckpointsAndLocks"
           Effect   = "Allow"
           Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"]
-          Resource = [local.table_arns.checkpoints, local.table_arns.locks]
+          Resource = [for table in ["checkpoints", "locks"] : local.table_arns[table] if length(each.value.writes) > 0]
         },
         {
           Sid    = "WriteLogs"
@@ -257,6 +266,6 @@ resource "aws_iam_role_policy" "job" {
       }],
       each.key == "rebuild" ? local.publishes : [],
       local.use_the_key,
-    )
+    ) : statement if length(flatten([statement.Resource])) > 0]
   })
 }

@@ -15,6 +15,7 @@ from ledgerlake.commands.errors import errors
 from ledgerlake.commands.reconcile import reconcile
 from ledgerlake.commands.repair import redrive, replay_app
 from ledgerlake.commands.reprocess import replay_raw, reprocess
+from ledgerlake.commands.review import diff, rehearse
 from ledgerlake.commands.schema import schema_app
 from ledgerlake.commands.shared import JSON, Topics, counting, environment_of, err, gate_of, out
 from ledgerlake.commands.trace import trace
@@ -56,6 +57,8 @@ app.add_typer(cycle_app, name="cycle")
 app.add_typer(schema_app, name="schema")
 app.add_typer(breaker.app, name="breaker")
 app.add_typer(topic.app, name="topic")
+schema_app.command("diff")(diff)
+schema_app.command("rehearse")(rehearse)
 schema_app.command("history")(versions.history)
 schema_app.command("show")(versions.show)
 schema_app.command("rollback")(versions.rollback)

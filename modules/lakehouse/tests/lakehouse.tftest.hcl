@@ -80,7 +80,7 @@ run "names_are_worked_out_from_the_prefix" {
   }
 
   assert {
-    condition     = output.glue_job_names == { for name in ["standardize", "curate", "replay", "reprocess", "rebuild", "reconcile"] : name => "ledgerlake-test-${name}" }
+    condition     = output.glue_job_names == { for name in ["standardize", "curate", "replay", "reprocess", "rebuild", "rehearse", "reconcile"] : name => "ledgerlake-test-${name}" }
     error_message = "Jobs are named by what they do."
   }
 

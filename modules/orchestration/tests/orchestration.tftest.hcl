@@ -46,6 +46,7 @@ variables {
       reprocess   = "glue/6/reprocess.py"
       rebuild     = "glue/8/rebuild.py"
       reconcile   = "glue/7/reconcile.py"
+      rehearse    = "glue/8/rehearse.py"
     }
   }
 }
@@ -170,7 +171,7 @@ run "a_job_writes_only_its_own_layers" {
   assert {
     condition = {
       for stage, policy in aws_iam_role_policy.job :
-      stage => one([for s in jsondecode(policy.policy).Statement : s.Resource if s.Sid == "WriteFiles"])
+      stage => flatten([for s in jsondecode(policy.policy).Statement : s.Resource if s.Sid == "WriteFiles"])
       } == {
       standardize = ["arn:aws:s3:::t-standardized/*", "arn:aws:s3:::t-ops/*"]
       curate      = ["arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
@@ -178,8 +179,9 @@ run "a_job_writes_only_its_own_layers" {
       reprocess   = ["arn:aws:s3:::t-standardized/*", "arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
       rebuild     = ["arn:aws:s3:::t-standardized/*", "arn:aws:s3:::t-curated/*", "arn:aws:s3:::t-ops/*"]
       reconcile   = ["arn:aws:s3:::t-ops/*"]
+      rehearse    = []
     }
-    error_message = "standardize writes STANDARDIZED, curate and replay CURATED, reprocess and rebuild both, reconcile neither; all keep their books in OPS."
+    error_message = "standardize writes STANDARDIZED, curate and replay CURATED, reprocess and rebuild both, reconcile neither; all keep their books in OPS, but for rehearse, which writes no table."
   }
 
   assert {
@@ -195,6 +197,24 @@ run "a_job_writes_only_its_own_layers" {
       ]
     ]))
     error_message = "A job's role names its resources; only metrics have none, and are bound to Glue's namespace and ours."
+  }
+}
+
+run "a_rehearsal_reads_and_leaves_its_report" {
+  command = plan
+
+  assert {
+    condition = {
+      for s in jsondecode(aws_iam_role_policy.job["rehearse"].policy).Statement :
+      s.Sid => s.Resource
+      if anytrue([for action in s.Action : length(regexall("Put|Update|Delete|Create", action)) > 0]) && !contains(["WriteLogs", "WriteMetrics"], s.Sid)
+    } == { AnswerRequests = ["arn:aws:s3:::t-ops/requests/rehearse/*"] }
+    error_message = "A rehearsal changes neither tables nor checkpoints: its role writes the report and nothing else."
+  }
+
+  assert {
+    condition     = toset([for job, policy in aws_iam_role_policy.job : job if contains([for s in jsondecode(policy.policy).Statement : s.Sid], "AnswerRequests")]) == toset(["rehearse"])
+    error_message = "The other jobs may write in OPS anyway."
   }
 }
 

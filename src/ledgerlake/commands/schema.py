@@ -1,13 +1,14 @@
 """`ledgerlake schema`: check contracts and give them to the environment."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ledgerlake.commands.shared import contracts_of, environment_of, err, out, print_problems
+from ledgerlake.commands.shared import JSON, contracts_of, environment_of, err, out, print_problems
 from ledgerlake.commands.versions import tell_changes
-from ledgerlake.contracts import ContractError, load
+from ledgerlake.contracts import Contract, ContractError, load
 
 schema_app = typer.Typer(no_args_is_help=True, help="Check and publish contracts.")
 
@@ -15,23 +16,33 @@ Files = Annotated[list[Path], typer.Argument(help="schema.json files; the folder
 
 
 @schema_app.command("validate")
-def validate(
-    files: Files,
-) -> None:
+def validate(files: Files, as_json: JSON = False) -> None:
     """Check contracts without any environment; prints every problem and ends 1 when there is one."""
-    wrong = [file for file in files if not _valid(file)]
-    if wrong:
+    found = {file: _checked(file) for file in files}
+    if as_json:
+        documents = [
+            {
+                "file": str(file),
+                "problems": [p.as_dict() for p in one.problems] if isinstance(one, ContractError) else [],
+            }
+            for file, one in found.items()
+        ]
+        typer.echo(json.dumps(documents, ensure_ascii=False, indent=1))
+    else:
+        for file, one in found.items():
+            if isinstance(one, ContractError):
+                print_problems(str(file), one)
+            else:
+                out.print(f"[green]✓[/] {file}: {len(one.payload_columns)} columns, {len(one.rules)} rules")
+    if any(isinstance(one, ContractError) for one in found.values()):
         raise typer.Exit(1)
 
 
-def _valid(file: Path) -> bool:
+def _checked(file: Path) -> Contract | ContractError:
     try:
-        contract = load(_read(file), file.resolve().parent.name)
+        return load(read_file(file), file.resolve().parent.name)
     except ContractError as error:
-        print_problems(str(file), error)
-        return False
-    out.print(f"[green]✓[/] {file}: {len(contract.payload_columns)} columns, {len(contract.rules)} rules")
-    return True
+        return error
 
 
 @schema_app.command("publish")
@@ -40,7 +51,7 @@ def publish(
     files: Files,
 ) -> None:
     """Give contracts to the environment and wait until they are active, or print why not."""
-    texts = {file: _read(file) for file in files}
+    texts = {file: read_file(file) for file in files}
     environment = environment_of(ctx)
     contracts = contracts_of(environment)
     failed = False
@@ -62,7 +73,8 @@ def publish(
         raise typer.Exit(1)
 
 
-def _read(file: Path) -> bytes:
+def read_file(file: Path) -> bytes:
+    """The bytes of a contract's file."""
     try:
         return file.read_bytes()
     except OSError as error:

@@ -59,7 +59,7 @@ class Rebuild:
     @property
     def within(self) -> Column:
         """Whether a row's publish_time lies in the range."""
-        return _between(self.request.since, self.request.until)
+        return between(self.request.since, self.request.until)
 
     @property
     def within_days(self) -> Column:
@@ -69,7 +69,7 @@ class Rebuild:
         last = datetime.combine(until.astimezone(UTC), time(), UTC) if until else None
         if until and last and last < until:
             last += timedelta(days=1)
-        return _between(first, last)
+        return between(first, last)
 
     @property
     def at(self) -> Column:
@@ -176,7 +176,8 @@ def samples(found: Mapping[str, Difference], what: str) -> tuple[str, ...]:
     return tuple(example.id for example in found[what].examples) if what in found else ()
 
 
-def _between(since: datetime | None, until: datetime | None) -> Column:
+def between(since: datetime | None, until: datetime | None) -> Column:
+    """Whether a row's publish_time is at or after `since` and before `until`."""
     condition = F.lit(True)
     if since:
         condition = condition & (F.col("publish_time") >= _moment(since))

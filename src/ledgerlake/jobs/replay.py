@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pyiceberg.table import Table
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from ledgerlake import failpoints
@@ -21,7 +21,6 @@ from ledgerlake.jobs.curate import Batch, parts_of, require_whole, write_current
 from ledgerlake.jobs.entry import Tell, serve
 from ledgerlake.jobs.plan import waiting
 from ledgerlake.jobs.selection import ReplayReport, ReplayRequest, Selection, StillFailing
-from ledgerlake.records.casts import VIOLATIONS
 from ledgerlake.records.flatten import Layout
 from ledgerlake.records.paths import pointer
 from ledgerlake.state.checkpoints import Checkpoint
@@ -34,6 +33,7 @@ from ledgerlake.tables.layout import owned_columns
 from ledgerlake.tables.snapshots import Entry
 from ledgerlake.tables.sql import identifier, literal
 from ledgerlake.transform.identity import Identity, aggregates
+from ledgerlake.transform.reasons import reasons
 from ledgerlake.transform.verdicts import VERDICT, Verdict
 
 PLACE = ("batch_id", "message_id")
@@ -328,13 +328,7 @@ def _report(found: _Replay, *, dry_run: bool) -> ReplayReport:
 
 def _reasons(rows: DataFrame) -> tuple[StillFailing, ...]:
     """Why records still fail: the violations of the contract in force, the most frequent first."""
-    broken = rows.select("message_id", F.explode(VIOLATIONS).alias("$violation"))
-    reason = ("kind", "column", "rule")
-    named = broken.select("message_id", *(F.col("$violation")[name].alias(name) for name in reason))
-    numbered = named.withColumn("$n", F.row_number().over(Window.partitionBy(*reason).orderBy("message_id")))
-    samples = F.array_sort(F.collect_list(F.when(F.col("$n") <= SAMPLES, F.col("message_id"))))
-    grouped = numbered.groupBy(*reason).agg(F.count(F.lit(1)).alias("records"), samples.alias("samples"))
-    found = grouped.orderBy(F.desc("records"), *reason).collect()
+    found = reasons(rows, SAMPLES).withColumn("samples", F.col("samples")["message_id"]).collect()
     return tuple(StillFailing(**row.asDict()) for row in found)
 
 

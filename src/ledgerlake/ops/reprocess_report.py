@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ledgerlake.jobs.comparison import LayerReport, ReprocessReport
+from ledgerlake.jobs.comparison import ColumnChange, LayerReport, ReprocessReport
 from ledgerlake.ops.reports import printable
 from ledgerlake.ops.reprocess import Standing
 
@@ -28,6 +28,21 @@ def standings_table(found: Sequence[Standing]) -> RenderableType:
     return table if found else Text("nothing waits, and no state before a reprocess is kept", style="dim")
 
 
+def columns_table(changes: Sequence[ColumnChange]) -> RenderableType:
+    """The columns whose values change, each with its examples."""
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2))
+    for name in ("column", "rows", "for example", "now", "then"):
+        table.add_column(name, justify="right" if name == "rows" else "left", overflow="fold")
+    for change in changes[:SHOWN]:
+        for number, sample in enumerate(change.samples):
+            head = (change.column, f"{change.rows:,}") if not number else ("", "")
+            values = (sample.id, sample.before, sample.after)
+            table.add_row(*head, *(printable(value) if value is not None else Text("NULL", "dim") for value in values))
+    if len(changes) > SHOWN:
+        table.add_row(f"… and {len(changes) - SHOWN} more")
+    return table
+
+
 def _layer(layer: LayerReport) -> list[RenderableType]:
     title = Text(layer.layer.upper(), style="bold")
     numbers = (
@@ -44,21 +59,7 @@ def _layer(layer: LayerReport) -> list[RenderableType]:
     parts: list[RenderableType] = [title.append("  " + ", ".join(told), style="not bold")]
     named = (("added", layer.added_samples), ("removed", layer.removed_samples), ("lost", layer.lost_samples))
     parts += [Text(f"  {name}: {', '.join(printable(one) for one in ids)}", style="dim") for name, ids in named if ids]
-    return [*parts, _columns(layer)] if layer.columns else parts
-
-
-def _columns(layer: LayerReport) -> RenderableType:
-    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2))
-    for name in ("column", "rows", "for example", "now", "then"):
-        table.add_column(name, justify="right" if name == "rows" else "left", overflow="fold")
-    for change in layer.columns[:SHOWN]:
-        for number, sample in enumerate(change.samples):
-            head = (change.column, f"{change.rows:,}") if not number else ("", "")
-            values = (sample.id, sample.before, sample.after)
-            table.add_row(*head, *(printable(value) if value is not None else Text("NULL", "dim") for value in values))
-    if len(layer.columns) > SHOWN:
-        table.add_row(f"… and {len(layer.columns) - SHOWN} more")
-    return table
+    return [*parts, columns_table(layer.columns)] if layer.columns else parts
 
 
 def _next(found: ReprocessReport) -> RenderableType:

@@ -56,6 +56,52 @@ def test_every_problem_of_a_contract_is_printed_with_its_place_and_remedy(run, t
     assert "did you mean `string`" in result.output
 
 
+def test_problems_are_told_to_programs_too(run, tmp_path):
+    wrong = contract(tmp_path, owner=1)
+    result = run("schema", "validate", "--json", wrong)
+    assert result.exit_code == 1
+    (told,) = json.loads(result.stdout)
+    assert (told["file"], [problem["pointer"] for problem in told["problems"]]) == (wrong, ["/owner"])
+
+
+def test_two_files_are_reviewed_without_any_environment(run, tmp_path):
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(CONTRACT))
+    wider = contract(tmp_path, payload_columns=[{**CONTRACT["payload_columns"][0], "type": "bigint"}])
+    result = run("schema", "diff", wider, "--against", str(old))
+    assert result.exit_code == 0
+    assert "type_widened:amount" in result.output
+    assert "int → bigint" in result.output
+    assert "1 change: 1 safe; none would be refused" in result.output
+
+
+def test_a_review_ends_1_when_a_change_would_be_refused_and_names_what_to_write(run, tmp_path):
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(CONTRACT))
+    narrow = contract(tmp_path, payload_columns=[{**CONTRACT["payload_columns"][0], "type": "date"}])
+    result = run("schema", "diff", narrow, "--against", str(old), "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert (told["topic"], told["against"]) == ("events", str(old))
+    assert [(one["id"], one["refused"]) for one in told["changes"]] == [("type_changed:amount", True)]
+    assert "rebuild" in told["changes"][0]["remedy"]
+
+
+def test_a_review_of_a_rename_that_cannot_be_names_the_problem(run, tmp_path):
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps(CONTRACT))
+    column = {"name": "total", "type": "int", "source": "amount", "renamed_from": "amnt"}
+    result = run("schema", "diff", contract(tmp_path, payload_columns=[column]), "--against", str(old))
+    assert result.exit_code == 1
+    assert "/payload_columns/0/renamed_from" in result.output
+
+
+def test_a_wrong_contract_is_not_rehearsed(run, tmp_path):
+    result = run("schema", "rehearse", contract(tmp_path, owner=1))
+    assert result.exit_code == 1
+    assert "/owner" in result.output
+
+
 def test_an_unknown_step_is_answered_with_those_there_are(run):
     result = run("verify", "--step", "everything")
     assert result.exit_code == 2
