@@ -1,7 +1,7 @@
 """Which of a record's times is the event's, which says when it was written, and how fine to partition by one."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, Literal
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,10 +41,9 @@ def _times(fields: Sequence[Field], types: Mapping[Path, Typed]) -> Iterator[Fie
     return (field for field in fields if types[field.path].type.kind in ("date", "timestamp"))
 
 
-def granularity(event: Field, typed: Typed) -> Literal["day", "month", "year"]:
-    """The partition transform that fits the sample's span: by day, unless it spans many years."""
+def grains(event: Field, typed: Typed) -> tuple[str, ...]:
+    """The partition transforms that fit the sample's span, best first: by day, unless it spans many years."""
     days = pc.cast(cast_values(event, typed), pa.date32()).cast(pa.int32())
     span = pc.max(days).as_py() - pc.min(days).as_py()
-    if span <= _DAYS_BY_DAY:
-        return "day"
-    return "month" if span <= 10 * _DAYS_BY_DAY else "year"
+    by = ("day", "month", "year")
+    return by if span <= _DAYS_BY_DAY else by[1:] if span <= 10 * _DAYS_BY_DAY else by[2:]

@@ -1,10 +1,11 @@
 """A contract from sample records: every proposal with its reason, for a person to check and finish."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ledgerlake.contracts.model import CURATED_COLUMNS, Path, written_source
+from ledgerlake.contracts.partitions import Partition
 from ledgerlake.inference import events, names
 from ledgerlake.inference.keys import ENOUGH, Key, key
 from ledgerlake.inference.pii import suspicion
@@ -24,7 +25,7 @@ _RESERVED: Final = frozenset((*CURATED_COLUMNS, *ICEBERG_METADATA_COLUMNS))
 
 @dataclass(frozen=True)
 class Proposal:
-    """A contract as a document, and what a person has to decide before it is published, one sentence each."""
+    """A contract without its head as a document, and what a person has to decide before it is published."""
 
     contract: Document
     to_decide: tuple[str, ...]
@@ -44,10 +45,10 @@ class _Draft:
         return written_source(self.field.path)
 
 
-def propose(dataset: str, payloads: Sequence[str], *, untyped: bool = False) -> Proposal:
-    """The contract that the payloads (JSON objects) propose; `untyped` where their values are only texts, as in a CSV.
+def propose(payloads: Sequence[str], *, untyped: bool = False) -> Proposal:
+    """The contract that the payloads (JSON objects) propose, but for its name, description and owner.
 
-    It takes every one of the payloads without an error.
+    `untyped`: their values are only texts, as in a CSV. The contract takes every one of the payloads without an error.
     """
     found = profile(payloads)
     fields, met = _one_a_column(found.fields)
@@ -59,12 +60,9 @@ def propose(dataset: str, payloads: Sequence[str], *, untyped: bool = False) -> 
     personal = {draft.field.path for draft in drafts if draft.suspicion}
     chosen, event = key(fields, types, personal), events.event_time(fields, types)
     contract = {
-        "table_name": dataset,
         "envelope_columns": list(_key_column(chosen)),
         "payload_columns": [_column(draft, event) for draft in drafts if not _stands_as_key(draft, chosen)],
-        "partition_by": [
-            f"{events.granularity(event, types[event.path])}({draft.name})" for draft in drafts if draft.field is event
-        ],
+        "partition_by": [str(_partition(draft, set(called))) for draft in drafts if draft.field is event],
     }
     decide = [*_of_key(chosen, drafts), *_of_times(fields, types, event), *_of_columns(drafts)]
     decide += [f"`{written_source(path)}` meets another field's column and is left out" for path in met]
@@ -83,6 +81,13 @@ def _one_a_column(fields: Sequence[Field]) -> tuple[list[Field], list[Path]]:
 def _stands_as_key(draft: _Draft, chosen: Key) -> bool:
     """Whether idempotency_key holds the field's text already."""
     return chosen.paths == (draft.field.path,) and draft.typed.type.kind == "string"
+
+
+def _partition(draft: _Draft, taken: Set[str]) -> Partition:
+    """The partition field of the event's time, under a name that no column has."""
+    grains = events.grains(draft.field, draft.typed)
+    fields = [Partition(grain, draft.name) for grain in grains]
+    return next((field for field in fields if field.field_name not in taken), Partition("identity", draft.name))
 
 
 def _key_column(chosen: Key) -> Iterator[Document]:

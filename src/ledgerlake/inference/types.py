@@ -101,9 +101,10 @@ def _time(field: Field, values: Sequence[str], numeric: bool) -> Typed | None:
 def _word(values: Sequence[str]) -> Typed | None:
     """A boolean with words of its own: both of them occur, and nothing else."""
     for pair in _WORDS:
-        if {value.lower() for value in values} == set(pair):
-            yes, no = (sorted(value for value in values if value.lower() == word) for word in pair)
-            return Typed(BOOLEAN, f"only {' and '.join(yes + no)}", {"true_values": yes, "false_values": no})
+        spelled = {value.lower(): value for value in values}
+        if spelled.keys() == set(pair):
+            yes, no = (spelled[word] for word in pair)
+            return Typed(BOOLEAN, f"only {yes} and {no}", {"true_values": [yes], "false_values": [no]})
     return None
 
 

@@ -6,7 +6,7 @@ No Spark and no tables take part, so rules are not asked, and drift is that of a
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -16,6 +16,9 @@ from ledgerlake.records.flatten import ERROR_CODE, discover, flatten
 from ledgerlake.records.idempotency import idempotency_keys
 from ledgerlake.records.layout import Layout, claim
 from ledgerlake.records.paths import pointer
+
+SALT: Final = "sample"
+"""What `pii` sha256 is salted with here: samples are no secrets, and what they become has to stay the same."""
 
 
 def typed(contract: Contract, payloads: Sequence[str]) -> pa.RecordBatch:
@@ -32,7 +35,7 @@ def typed(contract: Contract, payloads: Sequence[str]) -> pa.RecordBatch:
     own = None if contract.key_sources else [f"message {number}" for number in range(1, len(payloads) + 1)]
     given = pa.array(own, pa.string()) if own else pa.nulls(len(payloads), pa.string())
     keys = idempotency_keys(rows, contract.key_sources, layout, given)
-    values = cast(rows.append_column(IDEMPOTENCY_KEY, keys), contract, layout)
+    values = cast(rows.append_column(IDEMPOTENCY_KEY, keys), contract, layout, SALT)
     return pa.RecordBatch.from_arrays(
         [keys, *values.columns, rows.column(ERROR_CODE)], names=[IDEMPOTENCY_KEY, *values.schema.names, ERROR_CODE]
     )
