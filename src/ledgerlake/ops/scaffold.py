@@ -125,9 +125,7 @@ def _kept(payloads: Sequence[str]) -> Iterator[str]:
 
 def _example() -> _Draft:
     key = "What identifies a record: its path, or a list of paths. Of several messages with one key the latest stands."
-    time = (
-        "Your columns go here. `cde`: a record without it is an error. Times not in ISO 8601 need a `format`."
-    )
+    time = "Your columns go here. `cde`: a record without it is an error. Times not in ISO 8601 need a `format`."
     types = "string, boolean, int, bigint, double, decimal(p,s), date, timestamp, json"
     amount = f"`source` is the path in the payload. The types are {types}."
     contract: Document = {
