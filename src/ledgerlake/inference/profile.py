@@ -24,6 +24,8 @@ MAP_KEYS: Final = 20
 MAP_PRESENCE: Final = 0.2
 """… and is one when a record that has it holds less than this part of them."""
 
+WHITE_SPACE: Final = " \t\n\r\x0b\x0c"
+"""What a contract's `trim` takes away at both ends."""
 _KINDS: Final[dict[str, Kind]] = {'"': "string", "[": "array", "{": "object", "t": "boolean", "f": "boolean"}
 
 
@@ -60,6 +62,11 @@ class Field:
         """The different texts that are not blank, in order of their first occurrence."""
         different = pc.unique(self.texts)
         return tuple(different.filter(pc.fill_null(pc.invert(is_blank(different)), False)).to_pylist())
+
+    @cached_property
+    def padded(self) -> bool:
+        """Whether a text has white space around it, or is nothing else."""
+        return any(text != text.strip(WHITE_SPACE) for text in pc.unique(self.texts).to_pylist() if text)
 
     @property
     def is_json(self) -> bool:

@@ -1,5 +1,7 @@
 """How a field's dates and times are written: a format that reads every sampled value, or why none is proposed."""
 
+import calendar
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -30,7 +32,12 @@ _FORMATS: Final = (
     *((TIMESTAMP, f"{day} {clock}") for day in _DAYS for clock in _CLOCKS),
     *((TIMESTAMP, whole) for whole in _WHOLE),
 )
-_FEW: Final = 8
+_NAMES: Final = frozenset(
+    name.lower() for names in (calendar.month_name, calendar.month_abbr, calendar.day_abbr) for name in names if name
+)
+_LETTERS: Final = _NAMES | {"t", "z", "am", "pm", "gmt"}
+_WORD: Final = re.compile("[a-z]+")
+_LIKE_A_DATE: Final = re.compile(r"(?=(?:[^0-9]*[0-9]){3})[A-Za-z0-9 ,:./+-]{6,40}")
 
 
 class Time(NamedTuple):
@@ -53,12 +60,19 @@ def compact(values: Sequence[str]) -> Time | None:
 
 def written(values: Sequence[str]) -> list[Time]:
     """The formats that read every value as different moments: one, or several that a person has to choose from."""
-    few = values[:_FEW]
+    if not all(map(_looks_written, values)):
+        return []
     found: dict[tuple[int | None, ...], Time] = {}
     for kind, form in _FORMATS:
-        if fits(few, kind, form) and fits(values, kind, form):
-            found.setdefault(tuple(map(times.reader(form), values)), Time(kind, form))
+        read = times.reader(form)
+        if read(values[0]) is not None and fits(values, kind, form):
+            found.setdefault(tuple(map(read, values)), Time(kind, form))
     return list(found.values())
+
+
+def _looks_written(text: str) -> bool:
+    """Whether a text may be a date at all: some digits, and no words but names of months, days and zones."""
+    return _LIKE_A_DATE.fullmatch(text) is not None and _LETTERS.issuperset(_WORD.findall(text.lower()))
 
 
 def epoch(values: Sequence[str]) -> Time | None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ledgerlake.contracts.types import STRING, ColumnType
 from ledgerlake.inference import names, times
 from ledgerlake.inference.fit import fits
-from ledgerlake.inference.profile import Field
+from ledgerlake.inference.profile import WHITE_SPACE, Field
 from ledgerlake.records import numbers
 from ledgerlake.records.numbers import Number
 
@@ -23,8 +23,6 @@ MONEY_DIGITS: Final = 18
 MOST_DIGITS: Final = 38
 MAX_MONEY_SCALE: Final = 6
 
-BLANKS: Final = " \t\n\r\x0b\x0c"
-"""What `trim` takes away at both ends."""
 _WORDS: Final = (("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("ja", "nein"))
 
 
@@ -42,11 +40,10 @@ def typed(field: Field, *, untyped: bool = False) -> Typed:
     """The type that the field's values propose; `untyped` where the source has texts only, as a CSV does."""
     if field.is_json:
         return Typed(JSON, _why_json(field))
-    values = tuple(dict.fromkeys(value.strip(BLANKS) for value in field.values))
+    values = tuple(dict.fromkeys(value.strip(WHITE_SPACE) for value in field.values))
     found = _of(field, values, untyped=untyped)
     options = dict(found.options)
-    padded = values != field.values
-    if padded and (untyped or found.type != STRING):
+    if field.padded and (untyped or found.type != STRING):
         options["trim"] = True
     if field.blank and (untyped or found.type != STRING):
         options["empty_as_null"] = True

@@ -6,8 +6,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledgerlake.inference.profile import Field
-from ledgerlake.inference.types import BLANKS, Typed
+from ledgerlake.inference.profile import WHITE_SPACE, Field
+from ledgerlake.inference.types import Typed
 from ledgerlake.records.casts import cast_texts
 
 FEW: Final = 6
@@ -31,7 +31,7 @@ def described(field: Field, typed: Typed) -> str | None:
 
 def cast_values(field: Field, typed: Typed) -> pa.Array:
     """The field's different values as the proposed type."""
-    texts = pa.array([value.strip(BLANKS) for value in field.values], pa.string())
+    texts = pa.array([value.strip(WHITE_SPACE) for value in field.values], pa.string())
     return cast_texts(texts, typed.type, typed.options.get("format"))[0]
 
 

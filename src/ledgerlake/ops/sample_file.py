@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -50,14 +51,16 @@ def read(file: Path) -> Sample:
         raise BadSample(f"{file} is no sample: give one of {', '.join(SUFFIXES)}, each also as .gz")
     untyped = kind.endswith((".csv", ".tsv"))
     try:
-        with file.open("rb") as body:
-            records = _rows(body, file) if untyped else _documents(body, file)
+        with file.open("rb") as packed:
+            gz = file.name.lower().endswith(".gz")
+            body = cast("IO[bytes]", gzip.GzipFile(fileobj=packed)) if gz else packed
+            records = _rows(body, file) if untyped else _documents(body, file, kind)
             payloads = tuple(_first(records))
             more = next(records, None) is not None
+    except (gzip.BadGzipFile, EOFError, zlib.error, Refused) as error:
+        raise BadSample(f"{file} cannot be unpacked to its end: copy it anew, or give it unpacked") from error
     except OSError as error:
         raise BadSample(f"{file} cannot be read: {error.strerror or error}") from error
-    except Refused as error:
-        raise BadSample(error.reason) from error
     if not payloads:
         raise BadSample(f"{file} holds no records: give a file with some, or scaffold without a sample")
     return Sample(payloads, untyped, more, None if more or len(payloads) > 1 else _inner(payloads[0]))
@@ -80,11 +83,10 @@ def _inner(payload: str) -> str | None:
     return None
 
 
-def _documents(body: IO[bytes], file: Path) -> Iterator[str]:
+def _documents(body: IO[bytes], file: Path, kind: str) -> Iterator[str]:
     """JSON objects, read as a file that is dropped into the landing bucket is."""
-    whole = ".json" in (file.suffix, Path(file.stem).suffix)
-    word, splitter = ("record", split.json_file) if whole else ("line", split.lines)
-    for record in splitter(chunks(body, file.name)):
+    word, splitter = ("record", split.json_file) if kind.endswith(".json") else ("line", split.lines)
+    for record in splitter(chunks(body, kind)):
         where = f"{word} {record.number} of {file}"
         if not record.is_whole:
             limit = f"a message holds at most {split.MAX_RECORD_BYTES:,}"
@@ -125,9 +127,8 @@ def _again(first: str, lines: Iterator[str]) -> Iterator[str]:
 
 def _lines(body: IO[bytes], file: Path) -> Iterator[str]:
     """A text file's lines with their ends, none of them longer than a message may be."""
-    stream = cast("IO[bytes]", gzip.GzipFile(fileobj=body)) if file.name.endswith(".gz") else body
     limit = split.MAX_RECORD_BYTES
-    for number, line in enumerate(iter(lambda: stream.readline(limit + 1), b""), 1):
+    for number, line in enumerate(iter(lambda: body.readline(limit + 1), b""), 1):
         if len(line) > limit:
             raise BadSample(f"line {number} of {file} has more than {limit:,} bytes, which is all that a message holds")
         try:
