@@ -20,7 +20,8 @@ _DAYS_BY_DAY: Final = 5 * 366
 def event_time(fields: Sequence[Field], types: Mapping[Path, Typed]) -> Field | None:
     """The time at which what a record tells of happened: one that all have, best named so; None when there is none."""
     spoken = {field.path: set(names.words(field.path[-1])) for field in fields}
-    able = [f for f in _times(fields, types) if f.everywhere and names.NEVER_THE_EVENT.isdisjoint(spoken[f.path])]
+    named = [field for field in _times(fields, types) if field.everywhere and not names.is_id(field.path)]
+    able = [field for field in named if names.NEVER_THE_EVENT.isdisjoint(spoken[field.path])]
 
     def order(field: Field) -> tuple[bool, bool, bool, int]:
         named = spoken[field.path]

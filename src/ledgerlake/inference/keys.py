@@ -64,10 +64,10 @@ def _rank(field: Field) -> int | None:
     own = names.words(field.path[-1])
     if own in {("id",), ("uuid",), ("guid",), ("key",), ("idempotency", "key"), ("event", "id"), ("message", "id")}:
         return 0
-    last = names.last_word(field.path)
-    if last in {"id", "uuid", "guid", "key"}:
+    if names.is_record_id(field.path) or names.last_word(field.path) == "key":
         return 1
-    return 2 if last in names.IDS | names.CODES | {"url", "uri"} and last != "version" else None
+    named = names.is_id(field.path) or names.is_code(field.path) or names.last_word(field.path) in {"url", "uri"}
+    return 2 if named and own[-1] != "version" else None
 
 
 def _order(field: Field) -> tuple[int, int]:
@@ -76,17 +76,18 @@ def _order(field: Field) -> tuple[int, int]:
 
 
 def _combinations(able: Sequence[Field], types: Mapping[Path, Typed]) -> Iterator[tuple[Field, ...]]:
-    """One field, then two, then three: those named like an id first, then texts and times, numbers last."""
+    """One field, two, three: first without quantities, then with; a quantity alone identifies nothing."""
 
     def weight(field: Field) -> int:
         if _rank(field) is not None:
             return 0
-        kind = types[field.path].type.kind
-        return 1 if kind in {"string", "date", "timestamp"} else 2
+        return 2 if types[field.path].type.kind in {"int", "bigint"} and not names.is_time(field.path) else 1
 
     likely = sorted(able, key=weight)[:MOST_CANDIDATES]
-    for size in range(1, MOST_PARTS + 1):
-        yield from sorted(combinations(likely, size), key=lambda parts: sum(map(weight, parts)))
+    every = [parts for size in range(1, MOST_PARTS + 1) for parts in combinations(likely, size)]
+    weights = [sorted(map(weight, parts), reverse=True) for parts in every]
+    told = [(heavy, parts) for heavy, parts in zip(weights, every, strict=True) if heavy != [2]]
+    yield from (parts for _, parts in sorted(told, key=lambda one: (one[0][0] == 2, len(one[0]), sum(one[0]))))
 
 
 def _why(parts: Sequence[Field], records: int) -> str:

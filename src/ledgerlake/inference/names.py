@@ -17,9 +17,11 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-IDS: Final = _set(
+RECORD_IDS: Final = _set("id uuid guid")
+"""Last words of names whose values say which thing a record is about."""
+IDS: Final = RECORD_IDS | _set(
     """
-    id uuid guid ulid oid ean isbn sku iban bic vin imei mac version zip zipcode postcode plz phone tel telephone
+    ulid oid ean isbn sku iban bic vin imei mac version zip zipcode postcode plz phone tel telephone
     mobile fax ssn passport fips
     """
 )
@@ -29,7 +31,7 @@ CODES: Final = _set("code key no nr number num ref reference account postal hash
 TIMES: Final = _set(
     """
     time timestamp ts date datetime day at on created updated modified occurred happened published received sent
-    started ended expires expiry epoch when since until seen released release begin end birthday dob
+    started ended expires expiry epoch when since until seen released release begin end birthday dob year month
     """
 )
 CHANGES: Final = _set("updated modified changed published sent ingested")
@@ -51,6 +53,11 @@ def last_word(path: Path) -> str:
     """The last word of a path's last segment that is no number, or nothing."""
     found = [word for word in words(path[-1]) if not word.isdecimal()]
     return found[-1] if found else ""
+
+
+def is_record_id(path: Path) -> bool:
+    """Whether the name is that of an id in the narrow sense."""
+    return last_word(path) in RECORD_IDS
 
 
 def is_id(path: Path) -> bool:
@@ -98,8 +105,12 @@ def _wrapper(given: Sequence[Path]) -> Path:
 
 
 def _joined(path: Path) -> str:
-    spoken = "_".join(word for segment in path for word in words(segment))
-    name = spoken or paths.column_name(path).strip("_") or "field"
+    """The words of all segments; a segment that begins with the one before it says that only once."""
+    spoken: tuple[str, ...] = ()
+    for segment, before in zip(path, ("", *path), strict=False):
+        own, outer = words(segment), words(before)
+        spoken += own[len(outer) :] if outer and own[: len(outer)] == outer and own != outer else own
+    name = "_".join(spoken) or paths.column_name(path).strip("_") or "field"
     return (name if name[0].isalpha() else f"field_{name}")[:_MOST].rstrip("_")
 
 

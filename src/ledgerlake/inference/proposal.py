@@ -99,7 +99,7 @@ def _key_column(chosen: Key) -> Iterator[Document]:
 
 def _column(draft: _Draft, event: Field | None) -> Document:
     field = draft.field
-    cde = field is event or (names.is_id(field.path) and field.everywhere and field.records >= ENOUGH)
+    cde = field is event or (names.is_record_id(field.path) and field.everywhere and field.records >= ENOUGH)
     return {
         "name": draft.name,
         "type": str(draft.typed.type),

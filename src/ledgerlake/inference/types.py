@@ -71,7 +71,7 @@ def _of(field: Field, values: Sequence[str], *, untyped: bool) -> Typed:
     if len(read) < len(values):
         return _word(values) or Typed(STRING, "text")
     if names.is_id(field.path) or (names.is_code(field.path) and (untyped or field.kinds != {"number"})):
-        return Typed(STRING, "digits, but named like an identifier, which is no quantity")
+        return Typed(STRING, "numbers, but named like an identifier, which is no quantity")
     if any(len(value) > 1 and value[0] == "0" and value[1].isdigit() for value in values):
         return Typed(STRING, "digits with leading zeros, which a number would lose")
     return _number(field, values, read)
