@@ -92,6 +92,8 @@ def scaffold(dataset: str, schemas: Path, sample: Path | None = None) -> Scaffol
 
 
 def _require_name(dataset: str) -> None:
+    if not dataset:
+        raise CannotScaffold("a dataset needs a name: make scaffold DATASET=orders, or ledgerlake scaffold orders")
     if dataset in RESERVED_TOPICS:
         raise CannotScaffold(f"`{dataset}` is the name of one of the lakehouse's own tables: write e.g. `my_{dataset}`")
     try:
@@ -156,7 +158,8 @@ def _headed(dataset: str, draft: _Draft, schemas: Path) -> Document:
 
 
 def _readme(dataset: str, draft: _Draft) -> str:
-    kept = f"the first {len(draft.payloads):,} records of {draft.origin}, as they came"
+    whole = len(draft.payloads) == draft.read and not draft.more
+    kept = f"{'all' if whole else 'the first'} {len(draft.payloads):,} records of {draft.origin}, as they came"
     decide = "\n".join(f"- [ ] {point}" for point in draft.to_decide)
     return f"""# {dataset}
 

@@ -14,6 +14,7 @@ from ledgerlake.contracts.json_schema import generated
 from ledgerlake.ops import datasets
 from ledgerlake.ops import scaffold as scaffolds
 from ledgerlake.ops.scaffold import CannotScaffold, scaffold
+from ledgerlake.tables import definitions
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,7 +47,9 @@ def check(folder):
     jsonschema.Draft202012Validator(generated()).validate(json.loads(text))
     expected = datasets.expected(folder)
     assert datasets.found(folder, [int(line) for line in expected["rows"]]) == expected
-    return load(text, folder.name)
+    contract = load(text, folder.name)
+    assert definitions.curated(contract).name == folder.name
+    return contract
 
 
 def test_without_a_sample_it_is_an_example_that_is_right(schemas):
@@ -67,6 +70,23 @@ def test_with_a_sample_the_contract_takes_it(schemas, sample):
     assert (done.expected["curated"], done.expected["errors"]) == (50, [])
     assert [str(column.type) for column in contract.columns] == ["timestamp", "decimal(18,2)"]
     assert done.expected["rows"]["1"]["time"] == "2026-01-18T10:00:00Z"
+
+
+def test_a_csv_that_others_made_gives_what_a_person_would_write(schemas):
+    done = scaffold("weather", schemas, ROOT / "tests/unit/inference/samples/seattle-weather.csv")
+    contract = check(done.folder)
+    assert (done.expected["curated"], done.expected["errors"]) == (40, [])
+    assert contract.key_sources == (("date",),)
+    assert [f"{column.name} {column.type}" for column in contract.columns] == [
+        "date date",
+        "precipitation double",
+        "temp_max double",
+        "temp_min double",
+        "wind double",
+        "weather string",
+    ]
+    assert [str(field) for field in contract.partition_by] == ["day(date)"]
+    assert done.expected["rows"]["1"]["date"] == "2012-01-01"
 
 
 def test_a_contract_leads_an_editor_to_the_schema(schemas):
@@ -100,7 +120,7 @@ def test_a_list_within_a_lone_record_is_asked_about(schemas, tmp_path):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("", "'' is no name"),
+        ("", "make scaffold DATASET=orders"),
         ("Order Lines", "write `order_lines`"),
         ("9lives", "write `lives`"),
         ("../orders", "write `orders`"),
