@@ -38,9 +38,10 @@ CHANGES: Final = _set("updated modified changed published sent ingested")
 """Words of a time at which a record was written rather than one at which something happened."""
 NEVER_THE_EVENT: Final = _set("birth birthday dob expires expiry expiration until due")
 SELDOM_THE_EVENT: Final = CHANGES | _set("end ended death hire hired")
-MONEY: Final = _set(
-    "amount price cost total subtotal fee tax vat balance salary revenue discount payment paid net gross"
-)
+AMOUNTS: Final = _set("amount price cost subtotal fee tax vat balance salary revenue discount")
+"""Last words of amounts of money, which may have fractions even where the sampled ones have none."""
+MONEY: Final = AMOUNTS | _set("total payment paid net gross")
+"""Words of numbers with fractions that are amounts of money."""
 
 
 def words(name: str) -> tuple[str, ...]:
@@ -76,8 +77,13 @@ def is_time(path: Path) -> bool:
     return bool(own) and (own[-1] in TIMES or not TIMES.isdisjoint(own[:1]) or {"date", "time"} & set(own) != set())
 
 
+def is_amount(path: Path) -> bool:
+    """Whether the name is that of an amount of money, whole or not."""
+    return last_word(path) in AMOUNTS
+
+
 def is_money(path: Path) -> bool:
-    """Whether the name is that of an amount of money."""
+    """Whether the name is that of an amount of money, where its values have fractions."""
     return not MONEY.isdisjoint(words(path[-1]))
 
 

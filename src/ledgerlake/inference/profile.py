@@ -76,18 +76,17 @@ class Field:
 
 @dataclass(frozen=True)
 class Profile:
-    """The records' fields in document order; `maps` are paths of objects whose keys are data, `left_out` how many
-    paths there are beyond MAX_FIELDS.
-    """
+    """The records' fields in document order, and how many paths there are beyond MAX_FIELDS."""
 
-    records: int
     fields: tuple[Field, ...]
-    maps: frozenset[Path]
     left_out: int
 
 
 def profile(payloads: Sequence[str]) -> Profile:
-    """The fields of JSON objects. A path that holds objects at times and other values at others is one field, whole."""
+    """The fields of JSON objects.
+
+    A path that holds objects at times and other values at others is one field, and so is an object whose keys are data.
+    """
     texts = pa.array(payloads, pa.string())
     pointers = discover(texts)
     leaves = _flat(texts, pointers)
@@ -99,7 +98,7 @@ def profile(payloads: Sequence[str]) -> Profile:
     shown = kept[:MAX_FIELDS]
     read, written = _flat(texts, shown, whole), _flat(texts, shown, shown)
     fields = tuple(Field(segments(pointer), read[pointer], _kinds(written[pointer])) for pointer in shown)
-    return Profile(len(payloads), fields, frozenset(map(segments, maps)), len(kept) - len(shown))
+    return Profile(fields, len(kept) - len(shown))
 
 
 def _flat(payloads: pa.StringArray, pointers: Sequence[str], whole: Iterable[str] = ()) -> dict[str, pa.StringArray]:

@@ -108,9 +108,10 @@ def _word(values: Sequence[str]) -> Typed | None:
 def _number(field: Field, values: Sequence[str], read: Sequence[Number]) -> Typed:
     scale = max(0, *(-number.exponent for number in read))
     digits = max(0, *(number.magnitude for number in read))
-    if names.is_money(field.path) and scale <= MAX_MONEY_SCALE and not all(map(_whole, values)):
+    whole = all(map(_whole, values))
+    if scale <= MAX_MONEY_SCALE and (names.is_amount(field.path) or (names.is_money(field.path) and not whole)):
         return _decimal(digits, max(2, scale), "an amount: decimals are exact")
-    if all(map(_whole, values)):
+    if whole:
         return _integer(values, digits)
     if all(_double_holds(value) for value in values):
         return Typed(DOUBLE, "numbers with fractions")
