@@ -1,5 +1,6 @@
 """Which type a field's values have: one that takes each of them, or string; and why."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,6 +24,10 @@ MONEY_DIGITS: Final = 18
 MOST_DIGITS: Final = 38
 MAX_MONEY_SCALE: Final = 6
 
+ENOUGH_NUMBERS: Final = 10
+"""Different values from which on a single word among numbers is noticed."""
+
+_NOTHING: Final = re.compile(r"[A-Za-z/.?-]{1,10}")
 _WORDS: Final = (("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("ja", "nein"))
 
 
@@ -69,7 +74,7 @@ def _of(field: Field, values: Sequence[str], *, untyped: bool) -> Typed:
         return found
     read = [number for number in digits if number is not None]
     if len(read) < len(values):
-        return _word(values) or Typed(STRING, "text")
+        return _word(values) or _but_for(values, digits) or Typed(STRING, "text")
     if names.is_id(field.path) or (names.is_code(field.path) and (untyped or field.kinds != {"number"})):
         return Typed(STRING, "numbers, but named like an identifier, which is no quantity")
     if any(len(value) > 1 and value[0] == "0" and value[1].isdigit() for value in values):
@@ -103,6 +108,15 @@ def _word(values: Sequence[str]) -> Typed | None:
             yes, no = (spelled[word] for word in pair)
             return Typed(BOOLEAN, f"only {yes} and {no}", {"true_values": [yes], "false_values": [no]})
     return None
+
+
+def _but_for(values: Sequence[str], digits: Sequence[Number | None]) -> Typed | None:
+    """Text, where all values but a word such as NA are numbers: the contract has no such word for a missing value."""
+    odd = [value for value, number in zip(values, digits, strict=True) if number is None]
+    if len(odd) > 1 or len(values) < ENOUGH_NUMBERS or not _NOTHING.fullmatch(odd[0]):
+        return None
+    why = f"numbers, but for `{odd[0]}`: text, unless the sender leaves that out"
+    return Typed(STRING, why, open=True)
 
 
 def _number(field: Field, values: Sequence[str], read: Sequence[Number]) -> Typed:

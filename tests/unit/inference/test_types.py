@@ -101,5 +101,13 @@ def test_days_and_months_that_cannot_be_told_apart_are_left_to_a_person():
     assert "`%d/%m/%Y` or `%m/%d/%Y`" in found.why
 
 
+def test_a_word_among_numbers_is_asked_about():
+    found = proposed("n", *range(20), "N/A")
+    assert (str(found.type), found.open) == ("string", True)
+    assert "but for `N/A`" in found.why
+    assert not proposed("n", *range(20), "x", "y").open
+    assert not proposed("n", 1, 2, "x").open
+
+
 def test_a_day_that_reads_the_same_both_ways_is_no_question():
     assert not proposed("n", "02/02/2026", "03/03/2026").open
