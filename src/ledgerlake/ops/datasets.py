@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ledgerlake.contracts import load
+from ledgerlake.errors import TerminalError
 from ledgerlake.records.outcomes import outcomes
 
 CONTRACT: Final = "schema.json"
@@ -21,6 +22,10 @@ _ABOUT: Final = (
 )
 
 
+class BrokenDataset(TerminalError):
+    """A dataset's folder lacks a file, or holds one that cannot be read; the message says which, and what to do."""
+
+
 def expectations(dataset: str, contract: bytes | str, payloads: Sequence[str], shown: Sequence[int] = (1,)) -> Document:
     """What a sample becomes by its contract, as expectations.json says it; typed rows of the lines `shown`.
 
@@ -31,24 +36,39 @@ def expectations(dataset: str, contract: bytes | str, payloads: Sequence[str], s
 
 
 def expected(folder: Path) -> Document:
-    """The dataset's expectations.json. Raises FileNotFoundError, and ValueError where it is no JSON."""
-    document: Document = json.loads((folder / EXPECTATIONS).read_text(encoding="utf-8"))
-    return document
+    """The dataset's expectations.json. Raises BrokenDataset."""
+    try:
+        document: Document = json.loads(_read(folder / EXPECTATIONS))
+        shown = [int(line) for line in document["rows"]]
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = f"remove it and run: ledgerlake schema expect schemas/{folder.name}/{CONTRACT}"
+        raise BrokenDataset(f"{folder / EXPECTATIONS} holds no expectations ({error!r}): {remedy}") from error
+    return document | {"rows": {str(line): document["rows"][str(line)] for line in shown}}
 
 
-def found(folder: Path, shown: Sequence[int]) -> Document:
-    """What the dataset's sample becomes now, in the form of its expectations. Raises ContractError."""
-    lines = (folder / SAMPLE).read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    return expectations(folder.name, (folder / CONTRACT).read_bytes(), lines, shown)
+def found(folder: Path, expected: Document | None = None) -> Document:
+    """What the dataset's sample becomes now, with the typed rows that were `expected`, else the first.
+
+    Raises ContractError and BrokenDataset.
+    """
+    lines = _read(folder / SAMPLE).removesuffix("\n").split("\n")
+    shown = [1] if expected is None else [int(line) for line in expected["rows"]]
+    return expectations(folder.name, _read(folder / CONTRACT), lines, shown)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokenDataset(f"{file} cannot be read: {error}; each dataset with a sample has one") from error
 
 
 def expect(folder: Path) -> Document:
     """Write a dataset's expectations anew, with the typed rows of the same lines as before; returns them.
 
-    Raises ContractError, and FileNotFoundError where contract or sample is missing.
+    Raises ContractError and BrokenDataset.
     """
-    shown = [int(line) for line in expected(folder)["rows"]] if (folder / EXPECTATIONS).exists() else [1]
-    anew = found(folder, shown)
+    anew = found(folder, expected(folder) if (folder / EXPECTATIONS).exists() else None)
     (folder / EXPECTATIONS).write_text(expectations_text(anew), encoding="utf-8")
     return anew
 

@@ -28,6 +28,7 @@ KEPT_BYTES: Final = 2 * 1024 * 1024
 """How much of a sample is kept beside the contract, whichever comes first: it goes into git."""
 
 _FOR_EDITORS: Final = "docs/contract.schema.json"
+_TO_DESCRIBE: Final = "what one row is, who answers for it and what each column means (`description`, `owner`)"
 
 
 class CannotScaffold(TerminalError):
@@ -106,10 +107,10 @@ def _require_name(dataset: str) -> None:
 def _from_sample(file: Path) -> _Draft:
     sample = sample_file.read(file)
     proposal = propose(sample.payloads, untyped=sample.untyped)
-    decide = list(proposal.to_decide)
+    decide = [_TO_DESCRIBE, *proposal.to_decide]
     if sample.inner:
         what = f"whether the whole file is one record, or its `{sample.inner}`, a list of objects, are the records"
-        decide.insert(0, f"{what}: then write those one a line, e.g. jq -c '.{sample.inner}[]'")
+        decide.insert(1, f"{what}: then write those one a line, e.g. jq -c '.{sample.inner}[]'")
     if sample.untyped:
         decide.append("how rows become messages: each is a JSON object of texts, as in sample.jsonl")
     kept = tuple(_kept(sample.payloads))

@@ -101,7 +101,7 @@ def test_only_the_first_records_are_read(sample, name, line):
     assert not read(sample(name, head + line * 2)).more
 
 
-def test_what_comes_after_the_first_records_need_not_be_good(sample, monkeypatch):
+def test_no_more_bytes_are_held_than_a_proposal_needs(sample, monkeypatch):
     monkeypatch.setattr(sample_file, "MAX_BYTES", 20)
     found = read(sample("a.jsonl", '{"a": 1}\n' * 5))
     assert (len(found.payloads), found.more) == (3, True)

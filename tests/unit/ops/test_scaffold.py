@@ -46,7 +46,7 @@ def check(folder):
     text = (folder / "schema.json").read_text()
     jsonschema.Draft202012Validator(generated()).validate(json.loads(text))
     expected = datasets.expected(folder)
-    assert datasets.found(folder, [int(line) for line in expected["rows"]]) == expected
+    assert datasets.found(folder, expected) == expected
     contract = load(text, folder.name)
     assert definitions.curated(contract).name == folder.name
     return contract
@@ -114,7 +114,7 @@ def test_no_more_of_a_sample_is_kept_than_goes_into_git(schemas, sample, monkeyp
 def test_a_list_within_a_lone_record_is_asked_about(schemas, tmp_path):
     file = tmp_path / "all.json"
     file.write_text('{"features": [{"a": 1}, {"a": 2}]}')
-    assert "jq -c '.features[]'" in scaffold("orders", schemas, file).to_decide[0]
+    assert "jq -c '.features[]'" in scaffold("orders", schemas, file).to_decide[1]
 
 
 @pytest.mark.parametrize(
@@ -188,3 +188,32 @@ def test_expectations_are_written_anew_for_the_lines_that_they_show(schemas, sam
     anew = datasets.expected(folder)
     assert list(anew["rows"]) == ["2"]
     assert anew["errors"][0] == {"line": 4, "kind": "check", "column": "amount", "rule": "max", "value": "3.5"}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("sample.jsonl", None, "sample.jsonl cannot be read"),
+        ("sample.jsonl", b"\xff", "sample.jsonl cannot be read"),
+        ("schema.json", None, "schema.json cannot be read"),
+        ("expectations.json", b"[", "remove it and run: ledgerlake schema expect"),
+        ("expectations.json", b"{}", "holds no expectations"),
+        ("expectations.json", b'{"rows": {"first": {}}}', "holds no expectations"),
+    ],
+)
+def test_a_broken_dataset_is_told(schemas, file, content, told):
+    folder = scaffold("orders", schemas).folder
+    (folder / file).unlink()
+    if content is not None:
+        (folder / file).write_bytes(content)
+    result = CliRunner().invoke(app, ["schema", "expect", str(folder / "schema.json")])
+    assert result.exit_code == 1
+    assert told in result.output
+
+
+def test_expectations_that_are_missing_are_made(schemas):
+    folder = scaffold("orders", schemas).folder
+    before = (folder / "expectations.json").read_text()
+    (folder / "expectations.json").unlink()
+    datasets.expect(folder)
+    assert (folder / "expectations.json").read_text() == before
