@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledgerlake.contracts import load
@@ -56,14 +56,14 @@ texts = st.lists(st.dictionaries(names, scalars.map(str), min_size=1, max_size=6
 
 
 @given(records)
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_a_proposed_contract_is_right_and_takes_its_own_sample(sample):
     found = outcomes(contract(lines(*sample)), lines(*sample))
     assert (found["errors"], found["parse_errors"]) == ([], [])
 
 
 @given(texts)
-@settings(max_examples=20)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 def test_so_does_one_from_texts_alone(sample):
     found = outcomes(contract(lines(*sample), untyped=True), lines(*sample))
     assert (found["errors"], found["parse_errors"]) == ([], [])
