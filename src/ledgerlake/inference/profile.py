@@ -4,16 +4,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ledgerlake.contracts.model import Path
+from ledgerlake.records import paths
 from ledgerlake.records.casts import is_blank
+from ledgerlake.records.document import parse
 from ledgerlake.records.flatten import discover, flatten
 from ledgerlake.records.layout import Layout, Owned
-from ledgerlake.records.paths import segments
 
 Kind = Literal["string", "number", "boolean", "array", "object"]
 
@@ -76,9 +77,12 @@ class Field:
 
 @dataclass(frozen=True)
 class Profile:
-    """The records' fields in document order, and how many paths there are beyond MAX_FIELDS."""
+    """The records' fields in document order; `nulls` are paths that are null wherever they are, and `left_out` is how
+    many fields there are beyond MAX_FIELDS.
+    """
 
     fields: tuple[Field, ...]
+    nulls: tuple[Path, ...]
     left_out: int
 
 
@@ -91,14 +95,26 @@ def profile(payloads: Sequence[str]) -> Profile:
     pointers = discover(texts)
     leaves = _flat(texts, pointers)
     maps = frozenset(_maps(leaves))
-    both = {parent for pointer in pointers for parent in _parents(pointer)} & leaves.keys()
+    objects = {parent for pointer in pointers for parent in _parents(pointer)}
+    both = objects & leaves.keys()
     empty = {pointer for pointer in both if pc.unique(leaves[pointer].drop_null()).to_pylist() == ["{}"]} - maps
     whole = maps | (both - empty)
     kept = list(dict.fromkeys(_outermost(pointer, whole) for pointer in pointers if pointer not in empty))
     shown = kept[:MAX_FIELDS]
     read, written = _flat(texts, shown, whole), _flat(texts, shown, shown)
-    fields = tuple(Field(segments(pointer), read[pointer], _kinds(written[pointer])) for pointer in shown)
-    return Profile(fields, len(kept) - len(shown))
+    fields = tuple(Field(paths.segments(pointer), read[pointer], _kinds(written[pointer])) for pointer in shown)
+    nulls = dict.fromkeys(path for payload in payloads for path in _nulls(parse(payload.encode())))
+    known = objects | leaves.keys()
+    never = (path for path in nulls if known.isdisjoint((place := paths.pointer(path), _outermost(place, whole))))
+    return Profile(fields, tuple(never), len(kept) - len(shown))
+
+
+def _nulls(document: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
+    for key, value in document.items():
+        if value is None:
+            yield (*path, key)
+        elif isinstance(value, dict):
+            yield from _nulls(value, (*path, key))
 
 
 def _flat(payloads: pa.StringArray, pointers: Sequence[str], whole: Iterable[str] = ()) -> dict[str, pa.StringArray]:

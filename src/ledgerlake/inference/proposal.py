@@ -20,6 +20,8 @@ SUSPECT: Final = "pii_suspect"
 
 Document = dict[str, Any]
 
+_SHOWN: Final = 10
+
 _RESERVED: Final = frozenset((*CURATED_COLUMNS, *ICEBERG_METADATA_COLUMNS))
 
 
@@ -66,6 +68,8 @@ def propose(payloads: Sequence[str], *, untyped: bool = False) -> Proposal:
     }
     decide = [*_of_key(chosen, drafts), *_of_times(fields, types, event), *_of_columns(drafts)]
     decide += [f"`{written_source(path)}` meets another field's column and is left out" for path in met]
+    if found.nulls:
+        decide.append(f"{_listed(found.nulls)}: null in every record, and so left out")
     if found.left_out:
         decide.append(f"{found.left_out:,} more fields are left out: they stand in STANDARDIZED or in `rescued`")
     return Proposal(contract, tuple(decide))
@@ -154,6 +158,11 @@ def _of_columns(drafts: Sequence[_Draft]) -> Iterator[str]:
             "does sample.jsonl"
         )
     yield from (f"the type of `{draft.name}`: {draft.typed.why}" for draft in drafts if draft.typed.open)
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    shown = ", ".join(f"`{written_source(path)}`" for path in paths[:_SHOWN])
+    return shown if len(paths) <= _SHOWN else f"{shown} and {len(paths) - _SHOWN:,} more"
 
 
 def _sentence(text: str) -> str:

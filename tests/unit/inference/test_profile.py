@@ -32,6 +32,11 @@ def test_an_object_that_is_empty_at_times_is_no_field():
     assert list(fields({"a": {"b": 1}}, {"a": {}})) == ["a.b"]
 
 
+def test_what_is_null_wherever_it_is_has_no_field_but_is_known():
+    records = [{"a": None, "b": {"c": None, "d": None}, "e": None}, {"e": {"f": 1}, "b": {"d": 2}, "a": None}]
+    assert profile([json.dumps(record) for record in records]).nulls == (("a",), ("b", "c"))
+
+
 def test_an_object_whose_keys_are_data_is_kept_whole():
     found = fields(*({"id": n, "hosts": {f"host-{n}": {"load": n}}} for n in range(30)))
     assert list(found) == ["id", "hosts"]

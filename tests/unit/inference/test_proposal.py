@@ -136,6 +136,13 @@ def test_more_fields_than_a_person_reads_are_left_out_and_counted():
     assert "600 more fields are left out: they stand in STANDARDIZED or in `rescued`" in proposal.to_decide
 
 
+def test_fields_without_any_value_are_told():
+    sample = lines({"id": 1, "score": None, **{f"n{n}": None for n in range(12)}})
+    told = [point for point in propose(sample).to_decide if "null in every record" in point]
+    assert told[0].startswith("`score`, `n0`")
+    assert "and 3 more" in told[0]
+
+
 def test_a_partition_has_no_name_that_a_column_has():
     sample = lines(*({"id": n, "date": f"2026-01-{n:02}", "date_day": n} for n in range(1, 29)))
     assert [str(field) for field in contract(sample).partition_by] == ["month(date)"]
