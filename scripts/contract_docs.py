@@ -19,7 +19,7 @@ Every field that a `schema.json` may hold; what they mean together, with example
 this page from [the JSON Schema](contract.schema.json), by which an editor completes and checks a contract that names it:
 `"$schema": "../../docs/contract.schema.json"`.
 """  # noqa: E501  prose of a page
-KINDS = {"string": "text", "boolean": "true or false", "integer": "whole number", "object": "object"}
+KINDS = {"string": "text", "boolean": "true or false", "integer": "whole number", "number": "number", "object": "object"}
 LONGEST_PATTERN = 60
 
 Schema = dict[str, Any]
