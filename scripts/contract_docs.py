@@ -19,7 +19,7 @@ Every field that a `schema.json` may hold; what they mean together, with example
 this page from [the JSON Schema](contract.schema.json), by which an editor completes and checks a contract that names it:
 `"$schema": "../../docs/contract.schema.json"`.
 """  # noqa: E501  prose of a page
-KINDS = {"string": "text", "boolean": "true or false", "integer": "whole number", "number": "number", "object": "object"}
+KINDS = {"string": "text", "boolean": "true or false", "integer": "whole number"}
 LONGEST_PATTERN = 60
 
 Schema = dict[str, Any]
@@ -36,7 +36,7 @@ def kind(field: Schema) -> str:
         return one_of(field["enum"])
     if field.get("type") == "array":
         return f"list of {kind(field['items'])}"
-    return KINDS[field["type"]] + limits(field)
+    return KINDS.get(field["type"], field["type"]) + limits(field)
 
 
 def limits(field: Schema) -> str:
