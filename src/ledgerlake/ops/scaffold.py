@@ -140,7 +140,7 @@ def _example() -> _Draft:
         "partition_by": ["day(event_time)"],
     }
     payload = {"id": "example-1", "event_time": "2026-01-18T10:00:00Z", "order": {"amount": 19.9}}
-    decide = ("all of the contract: its columns, its key and its partitions are an example, and so is the sample",)
+    decide = (_TO_DESCRIBE, "all of the contract: its columns, key and partitions are an example, and so is the sample")
     return _Draft(contract, (json.dumps(payload),), 1, more=False, to_decide=decide, origin="")
 
 
@@ -150,10 +150,8 @@ def _headed(dataset: str, draft: _Draft, schemas: Path) -> Document:
     origin = f"Proposed from {draft.read:,} records of {draft.origin}" if draft.origin else "An example"
     return {
         **({"$schema": Path(os.path.relpath(page, schemas.resolve() / dataset)).as_posix()} if page.exists() else {}),
-        COMMENT: f"{origin}: check each line. Comments are ignored; take them away when they have served.",
+        COMMENT: f"{origin}: check each line, add `description` and `owner`. Comments may go when they have served.",
         "table_name": dataset,
-        "description": "What one row is: say it here.",
-        "owner": "Who answers for it.",
         **draft.contract,
     }
 
