@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 """How much of a file is looked at, whichever comes first."""
 SUFFIXES: Final = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 
+_LINE_END: Final = re.compile(rb"[\r\n]")
 _SEPARATORS: Final = ",;\t|"
 
 
@@ -95,7 +97,7 @@ def _documents(body: IO[bytes], file: Path, kind: str) -> Iterator[str]:
             fields = parse(record.data)
         except Defect as defect:
             raise BadSample(f"{where} is no record: {defect.message}; a record is one JSON object") from defect
-        yield (encode(fields) if b"\n" in record.data else record.data).decode()
+        yield (encode(fields) if _LINE_END.search(record.data) else record.data).decode()
 
 
 def _rows(body: IO[bytes], file: Path) -> Iterator[str]:

@@ -29,7 +29,9 @@ def test_lines_are_records_as_they_are(sample, name):
     assert read(sample(name, '{"n": 1.10}\n\n{"n":1e5}\n')).payloads == ('{"n": 1.10}', '{"n":1e5}')
 
 
-@pytest.mark.parametrize("text", ['[{"n": 1.10},\n {"n": -0}]', '{\n"n": 1.10}\n{\n"n": -0}'])
+@pytest.mark.parametrize(
+    "text", ['[{"n": 1.10},\n {"n": -0}]', '{\n"n": 1.10}\n{\n"n": -0}', '{"n":\r1.10}\n{"n": -0}']
+)
 def test_a_document_is_cut_into_records_on_one_line_whose_numbers_keep_their_text(sample, text):
     payloads = read(sample("a.json", text)).payloads
     assert [payload.replace(" ", "") for payload in payloads] == ['{"n":1.10}', '{"n":-0}']
