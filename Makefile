@@ -144,6 +144,15 @@ format: $(READY) ## Format Python and Terraform in place
 	@$(VENV)/bin/ruff format .
 	@terraform fmt -recursive
 
+.PHONY: scaffold
+scaffold: $(READY) ## Add a dataset under schemas/: DATASET=orders, and SAMPLE=orders.jsonl|.json|.csv to propose its contract
+	@$(LEDGERLAKE) scaffold "$(DATASET)" $(if $(SAMPLE),--sample "$(SAMPLE)")
+
+.PHONY: docs
+docs: $(READY) ## Write what is generated: the contract's JSON Schema and reference page, the modules' tables
+	@$(PYTHON) scripts/contract_docs.py
+	@$(PYTHON) scripts/module_readme.py
+
 .PHONY: test-unit
 test-unit: $(READY) ## Tests without Spark and AWS
 	@$(PYTHON) -m pytest -q tests/unit

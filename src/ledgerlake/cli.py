@@ -16,6 +16,7 @@ from ledgerlake.commands.reconcile import reconcile
 from ledgerlake.commands.repair import redrive, replay_app
 from ledgerlake.commands.reprocess import replay_raw, reprocess
 from ledgerlake.commands.review import diff, rehearse
+from ledgerlake.commands.scaffold import expect, scaffold
 from ledgerlake.commands.schema import schema_app
 from ledgerlake.commands.shared import JSON, Topics, counting, environment_of, err, gate_of, out
 from ledgerlake.commands.trace import trace
@@ -70,6 +71,8 @@ replay_app.command("raw")(replay_raw)
 app.command()(errors)
 app.command()(redrive)
 app.command()(reconcile)
+app.command()(scaffold)
+schema_app.command("expect")(expect)
 
 
 def _version(shown: bool) -> None:

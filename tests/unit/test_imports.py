@@ -12,6 +12,7 @@ ROOT = Path(ledgerlake.__file__).parent
 RULES = {
     "records": {"boto3", "botocore", "pyspark", "pyiceberg"},
     "contracts": {"boto3", "botocore", "pyspark", "pyiceberg"},
+    "inference": {"boto3", "botocore", "pyspark", "pyiceberg", "ledgerlake.ops"},
     "transform": {"boto3", "botocore", "ledgerlake.state", "ledgerlake.tables", "ledgerlake.jobs"},
     "handlers": {"pyspark"},
     "tables": {"pyspark"},
@@ -63,7 +64,7 @@ def test_a_part_imports_nothing_that_it_must_not_know(part: str) -> None:
     assert not found
 
 
-@pytest.mark.parametrize("part", ["handlers", "records", "contracts"])
+@pytest.mark.parametrize("part", ["handlers", "records", "contracts", "inference"])
 def test_no_part_that_runs_without_spark_reaches_it_by_a_detour(part: str) -> None:
     found = {module.name for module in modules(part) for name in reached(module, set()) if within(name, {"pyspark"})}
     assert not found

@@ -63,6 +63,11 @@ def test_an_environment_puts_out_what_the_lakehouse_does():
     assert all(declared(env, "output").keys() == lakehouse for env in ENVIRONMENTS)
 
 
+def test_a_dataset_is_a_topic_of_every_environment_without_being_listed():
+    found = 'fileset("${path.module}/../../schemas", "*/schema.json")'
+    assert [env.name for env in ENVIRONMENTS if found not in (env / "main.tf").read_text()] == []
+
+
 def test_only_the_local_environment_leaves_tls_out():
     loose = {env.name for env in ENVIRONMENTS if re.search(r"require_tls\s+= false", (env / "main.tf").read_text())}
     assert loose == {"local"}

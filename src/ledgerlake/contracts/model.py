@@ -21,7 +21,7 @@ from pydantic import (
 from ledgerlake.contracts.partitions import PARTITION_PATTERN, Partition, parse_partition
 from ledgerlake.contracts.problems import Wrong
 from ledgerlake.contracts.rules import columns_read
-from ledgerlake.contracts.types import STRING, TIMESTAMP, TYPE_PATTERN, ColumnType, parse_type
+from ledgerlake.contracts.types import DECIMAL_PATTERN, SIMPLE_TYPES, STRING, TIMESTAMP, ColumnType, parse_type
 from ledgerlake.records import paths
 
 CURATED_COLUMNS: Final = {
@@ -163,7 +163,13 @@ Type = Annotated[
     ColumnType,
     BeforeValidator(_type),
     PlainSerializer(str, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": TYPE_PATTERN, "description": "The column's type in CURATED."}),
+    WithJsonSchema(
+        {
+            "anyOf": [{"enum": list(SIMPLE_TYPES)}, {"type": "string", "pattern": DECIMAL_PATTERN}],
+            "description": "The column's type in CURATED.",
+            "examples": ["decimal(12,2)"],
+        }
+    ),
 ]
 
 
@@ -318,8 +324,10 @@ class EnvelopeColumn(_Column):
 class Rule(_Frozen):
     """A Spark SQL condition over the typed row; only FALSE breaks it, and `action` says what then happens."""
 
-    name: Name
-    expression: StrictStr = Field(min_length=1, max_length=10_000, examples=["amount >= 0"])
+    name: Name = Field(description="What violations call it.")
+    expression: StrictStr = Field(
+        min_length=1, max_length=10_000, description="The condition, in Spark SQL.", examples=["amount >= 0"]
+    )
     action: Literal["warn", "quarantine", "fail"] = Field(
         description="warn: counted; quarantine: to the errors table; fail: the topic's curate stops before any write."
     )
@@ -341,16 +349,20 @@ class Contract(_Frozen):
 
     json_schema: Ignored = Field(default=None, alias="$schema", description="For editors; ignored.")
     table_name: StrictStr = Field(pattern=TOPIC_PATTERN, description="The dataset's name, which is its topic's.")
-    description: StrictStr | None = None
+    description: StrictStr | None = Field(default=None, description="What one row is.")
     owner: StrictStr | None = Field(default=None, description="Who answers for the dataset.")
     tags: Words = Field(default=(), description="Words to find the dataset by: CURATED's property `ledgerlake.tags`.")
-    envelope_columns: tuple[EnvelopeColumn, ...]
-    payload_columns: tuple[Column, ...] = Field(description="None at all: the dataset is standardized only.")
+    envelope_columns: tuple[EnvelopeColumn, ...] = Field(
+        description="idempotency_key, and columns from the payload or the message's attributes."
+    )
+    payload_columns: tuple[Column, ...] = Field(
+        description="CURATED's columns from the payload. None at all: the dataset is standardized only."
+    )
     partition_by: tuple[PartitionField, ...] = Field(default=(), description="CURATED's partition fields.")
     dedup_window_days: Annotated[StrictInt, Field(ge=0, le=MAX_DEDUP_WINDOW_DAYS)] = Field(
         default=7, description="Days before and after a batch in which a message_id is looked up."
     )
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[Rule, ...] = Field(default=(), description="Conditions over the typed row.")
     accept: tuple[StrictStr, ...] = Field(
         default=(), description="Ids of guarded changes that this version makes on purpose, as the refusal names them."
     )

@@ -7,7 +7,7 @@ from typing import Final
 from ledgerlake.contracts.problems import Wrong, did_you_mean, one_of
 
 SIMPLE_TYPES: Final = ("string", "boolean", "int", "bigint", "double", "date", "timestamp", "json")
-TYPE_PATTERN: Final = rf"^({'|'.join(SIMPLE_TYPES)}|decimal\([0-9]{{1,2}}, ?[0-9]{{1,2}}\))$"
+DECIMAL_PATTERN: Final = r"^decimal\([0-9]{1,2}, ?[0-9]{1,2}\)$"
 MAX_PRECISION: Final = 38
 
 _DECIMAL = re.compile(r"decimal\(([0-9]{1,2}), ?([0-9]{1,2})\)")
