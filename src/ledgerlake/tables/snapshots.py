@@ -19,6 +19,7 @@ CONTRACT_VERSION = "ledgerlake.contract-version"
 CYCLE_ID = "ledgerlake.cycle-id"
 ROWS = "ledgerlake.rows-"
 TOTAL = "ledgerlake.total-"
+DRIFT = "ledgerlake.drift"
 
 
 class LedgerLost(TerminalError):
