@@ -20,7 +20,7 @@ def drift(
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Show new columns, collisions, changed kinds of values, columns that stopped: where first, how many, what to do."""
+    """Show new columns, collisions, other kinds of values, columns that stopped: where first, how many, what to do."""
     if unknown := sorted(set(change or ()) - REMEDIES.keys()):
         raise typer.BadParameter(
             f"no change {', '.join(unknown)}; changes are {', '.join(REMEDIES)}", param_hint="--change"

@@ -14,8 +14,8 @@ from ledgerlake.tables.lake import Lake
 
 REMEDIES: Final = {
     "column_added": "nothing has to be done; name it in the contract to have it in CURATED",
-    "collision": "have the sender rename one of the two paths, or name this one in the contract of a new topic",
-    "limit": "have the sender stop using values as keys, name the path in the contract's json column, or raise the limit",
+    "collision": "have the sender rename one of the two; a contract that names this one reads it from rescued",
+    "limit": "values are probably used as keys: declare the object above as a json column, or raise the limit",
     "frozen": "name it in the contract, or let the policy evolve",
     "rejected": "name it in the contract and replay its errors, or have the sender take it away",
     "kind_changed": "see that the contract's type takes both kinds (ledgerlake errors), or ask the sender",

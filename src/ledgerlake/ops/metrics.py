@@ -1,4 +1,4 @@
-"""ledgerlake's own CloudWatch metrics: one for the environment, which an alarm watches, and one for each topic concerned.
+"""ledgerlake's own CloudWatch metrics: the environment's, which an alarm watches, and each topic's that is concerned.
 
 A topic has its own metric only while there is something to tell, since each is paid for.
 """

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 REGULAR: Final = 10
 """Batches that must have held a column before its absence is news."""
 ABSENT: Final = 10
-"""Batches without a column that are never news: fewer are forgiven to the most regular one."""
+"""Batches without a column that are news at the earliest."""
 PATIENCE: Final = 3
 """So many times its longest gap a column may be away."""
 MOST: Final = 10_000
