@@ -73,8 +73,8 @@ def test_every_change_has_its_remedy():
 
 
 def test_the_command_prints_json_and_refuses_a_change_there_is_not(logged, monkeypatch):
-    monkeypatch.setattr(command, "environment_of", lambda ctx: logged)
-    monkeypatch.setattr(command.Lake, "connect", lambda settings: logged)
+    monkeypatch.setattr(command, "environment_of", lambda _ctx: logged)
+    monkeypatch.setattr(command.Lake, "connect", lambda _settings: logged)
     ran = CliRunner().invoke(app, ["drift", "--topic", "others", "--json"])
     assert [row["path"] for row in json.loads(ran.stdout)] == ["/a/b"]
     ran = CliRunner().invoke(app, ["drift", "--change", "column_gone"])
