@@ -257,7 +257,8 @@ def _likely(batch: _Batch, kept: DataFrame) -> tuple[Owned, ...]:
     if not batch.owned.columns:
         payloads = [row[0] for row in kept.select(PAYLOAD).limit(SAMPLE_ROWS).collect()]
         paths += discover(pa.array(payloads, pa.string()), batch.owned.json_pointers)
-    added, _ = claim(batch.owned, (), paths, batch.context.settings.max_payload_columns)
+    limit, policy = batch.context.settings.max_payload_columns, batch.contract.drift
+    added, _ = claim(batch.owned, batch.contract_pointers, paths, limit, policy)
     return added
 
 
