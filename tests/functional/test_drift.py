@@ -16,13 +16,10 @@ EVENTS = {"table_name": "events", "envelope_columns": [], "payload_columns": []}
 
 def arrive(lakehouse: Lakehouse, *payloads: object) -> Outcome:
     """Land one batch and standardize it; its messages are called by batch and place."""
-    batch = len(lakehouse.lake.load("raw", "events_staging").snapshots()) if standardized_before(lakehouse) else 0
+    raw = lakehouse.lake.find("raw", "events_staging")
+    batch = len(raw.snapshots()) if raw else 0
     lakehouse.land("events", *(message(f"b{batch}-{n}", one, batch, key=f"k{n}") for n, one in enumerate(payloads)))
     return standardize(lakehouse.context(), "events")
-
-
-def standardized_before(lakehouse: Lakehouse) -> bool:
-    return lakehouse.lake.find("raw", "events_staging") is not None
 
 
 def logged(lakehouse: Lakehouse, *changes: str) -> list[tuple[Any, ...]]:

@@ -1,7 +1,7 @@
 """New paths in a batch: who gets a column, in what order, and what is told of it (design 4.1)."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,13 +62,20 @@ def claims(
     seen = {first.pointer: first for first in found}
     ordered = _in_order(list(seen.values()), batch, layout.json_pointers)
     added, drifts = claim(layout, contract, [first.pointer for first in ordered], limit, policy)
-    return Claims(added, tuple(_news(drift, seen[drift.pointer], layout) for drift in drifts))
+    objects = {outer for owned in layout.columns for outer in outer_paths(owned.pointer)}
+    return Claims(added, tuple(_news(drift, seen[drift.pointer], objects) for drift in drifts))
 
 
-def _news(drift: Drift, first: FirstSeen, layout: Layout) -> News:
-    inside = drift.pointer + "/"
-    was_object = any(owned.pointer.startswith(inside) for owned in layout.columns)
-    return first.news(drift.change, drift.column, "an object before" if was_object else None)
+def outer_paths(pointer: str) -> Iterator[str]:
+    """The paths that a path lies in."""
+    while outer := pointer.rpartition("/")[0]:
+        yield outer
+        pointer = outer
+
+
+def _news(drift: Drift, first: FirstSeen, objects: Collection[str]) -> News:
+    detail = "an object before" if drift.pointer in objects else None
+    return first.news(drift.change, drift.column, detail)
 
 
 def _in_order(found: list[FirstSeen], batch: DataFrame, json_pointers: frozenset[str]) -> list[FirstSeen]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pyiceberg.table import Table
 from pyspark.sql import DataFrame
 
-from ledgerlake.jobs.drift import FirstSeen
+from ledgerlake.jobs.drift import FirstSeen, outer_paths
 from ledgerlake.jobs.drift_log import News
 from ledgerlake.records import kinds, observed
 from ledgerlake.records.flatten import Layout, Owned
@@ -95,9 +95,7 @@ def _objects(columns: Columns, found: Iterable[FirstSeen]) -> dict[str, FirstSee
     """The columns whose path has become an object: another path lies in it."""
     firsts: dict[str, FirstSeen] = {}
     for first in found:
-        parts = first.pointer.split("/")
-        for depth in range(2, len(parts)):
-            outer = "/".join(parts[:depth])
+        for outer in outer_paths(first.pointer):
             if outer in columns.before and (outer not in firsts or first.order < firsts[outer].order):
                 firsts[outer] = replace(first, pointer=outer)
     return firsts
