@@ -9,7 +9,7 @@ class CloudWatch:
     def __init__(self):
         self.calls = []
 
-    def put_metric_data(self, Namespace, MetricData):  # noqa: N803
+    def put_metric_data(self, Namespace, MetricData):
         named = [
             ({each["Name"]: each["Value"] for each in one["Dimensions"]}, one["MetricName"], one["Unit"], one["Value"])
             for one in MetricData
