@@ -158,15 +158,17 @@ class Columns:
         )
 
     def _any(self, values: list[Any], leaf: _Leaf) -> pa.StringArray:
-        types: set[type] = {str} if leaf.strings else set(map(type, values))
-        types.discard(type(None))
-        self._saw(leaf, (_KIND_OF[one] for one in types), (_KIND_OF[type(value)] for value in values))
         try:
             texts = pa.array(values, pa.string())
         except (pa.ArrowTypeError, pa.ArrowInvalid):
+            texts = None
+        if texts is not None and texts.null_count == len(texts):
+            return texts
+        types: set[type] = {str} if leaf.strings else set(map(type, values))
+        types.discard(type(None))
+        self._saw(leaf, (_KIND_OF[one] for one in types), (_KIND_OF[type(value)] for value in values))
+        if texts is None:
             return self._converted(values, types)
-        if texts.null_count == len(texts):
-            self.kinds[leaf.column] = 0
         self._suspect_long(texts)
         return texts
 
