@@ -10,7 +10,7 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 
-from ledgerlake.records import kinds
+from ledgerlake.records.kinds import EVERY, JSON, OF_TYPE
 from ledgerlake.records.layout import Layout
 from ledgerlake.records.paths import segments
 
@@ -45,7 +45,7 @@ class Node:
     def __init__(self, pointer: str) -> None:
         self.pointer = pointer
         self.column = -1
-        self.takes = kinds.EVERY
+        self.takes = EVERY
         self.json = False
         self.children: dict[str, Node] = {}
 
@@ -115,10 +115,10 @@ def _walk(
             continue
         text = value if type(value) is str and not whole else leaf_text(value, level, whole)
         if child is not None and child.column >= 0:
-            kind = kinds.JSON if whole else kinds.OF_TYPE[type(value)]
-            seen[child.column] |= kind
+            column, kind = child.column, JSON if whole else OF_TYPE[type(value)]
+            seen[column] |= kind
             if kind & child.takes:
-                row[child.column] = text
+                row[column] = text
                 continue
         rescued.append((f"{pointer}/{_escaped(key)}", text))
 
