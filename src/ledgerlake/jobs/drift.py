@@ -59,7 +59,8 @@ def claims(
     policy: Policy,
 ) -> Claims:
     """Decide who owns a column from now on; `batch` are RAW's rows that are no duplicates, `layout` the table's."""
-    seen = {first.pointer: first for first in found}
+    # A strict column's path is found twice: in the column that it gets, and in `rescued`. The earlier one is the first.
+    seen = {first.pointer: first for first in sorted(found, key=lambda first: first.order, reverse=True)}
     ordered = _in_order(list(seen.values()), batch, layout.json_pointers)
     added, drifts = claim(layout, contract, [first.pointer for first in ordered], limit, policy)
     objects = {outer for owned in layout.columns for outer in outer_paths(owned.pointer)}
