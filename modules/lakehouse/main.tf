@@ -142,6 +142,7 @@ module "observability" {
   alarms_enabled         = var.alarms_enabled
   environment            = var.prefix
   variance_alarm_percent = var.reconciliation.variance_alarm_percent
+  drift_alarm_enabled    = var.drift_alarm_enabled
   alert_emails           = var.alert_emails
   require_tls            = var.require_tls
   kms_key_arn            = var.kms_key_arn

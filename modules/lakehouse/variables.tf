@@ -174,6 +174,13 @@ variable "alarms_enabled" {
   nullable    = false
 }
 
+variable "drift_alarm_enabled" {
+  description = "An alarm when a cycle finds drift: new fields, other kinds of values, columns that stopped. Where fields come and go it is a noisy one."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "alert_emails" {
   description = "E-mail addresses that get the alerts; each has to confirm once."
   type        = set(string)

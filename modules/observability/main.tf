@@ -138,6 +138,24 @@ resource "aws_cloudwatch_metric_alarm" "variance" {
   alarm_actions       = [aws_sns_topic.alerts.arn]
 }
 
+# Rows that the cycle's batches have in ops.drift_log, over all topics: ledgerlake.handlers.reconcile publishes it.
+resource "aws_cloudwatch_metric_alarm" "drift" {
+  count = var.alarms_enabled && var.drift_alarm_enabled ? 1 : 0
+
+  alarm_name          = "${var.name}-drift"
+  alarm_description   = "A topic of ${var.name} brought what its tables did not know, or no longer brings a column; ledgerlake drift shows it. docs/runbook.md: Payloads drift."
+  namespace           = "ledgerlake"
+  metric_name         = "Drift"
+  dimensions          = { environment = var.environment }
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 300
+  evaluation_periods  = 1
+  statistic           = "Sum"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alerts.arn]
+}
+
 resource "aws_cloudwatch_metric_alarm" "refused_files" {
   count = var.alarms_enabled ? 1 : 0
 

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from ledgerlake import __version__
 from ledgerlake.commands import breaker, topic, versions
 from ledgerlake.commands.chaos import chaos
+from ledgerlake.commands.drift import drift
 from ledgerlake.commands.errors import errors
 from ledgerlake.commands.reconcile import reconcile
 from ledgerlake.commands.repair import redrive, replay_app
@@ -69,6 +70,7 @@ app.command()(trace)
 app.command()(reprocess)
 replay_app.command("raw")(replay_raw)
 app.command()(errors)
+app.command()(drift)
 app.command()(redrive)
 app.command()(reconcile)
 app.command()(scaffold)

@@ -38,7 +38,7 @@ SECOND = (
     message("drifted", {"id": "k7", "amount": "8", "new": {"path": 1}, "new_path": 2}, 9),  # a column, a collision
 )
 
-BATCHING = {"batch_id", "reported_by", "record"}
+BATCHING = {"batch_id", "reported_by", "record", "count"}
 VOLATILE = {"failed_at", "seen_at", "cycle_id", "started_at", "ended_at", "bytes"}
 OWN_WORDS = (snapshots.FENCING_TOKEN, "ledgerlake.cycle-id")
 

@@ -114,11 +114,39 @@ run "a_misplaced_contract_raises_an_alarm" {
   }
 }
 
+run "drift_raises_no_alarm_unless_that_is_asked_for" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.drift) == 0
+    error_message = "New fields are no alarm by default."
+  }
+}
+
+run "drift_can_raise_an_alarm" {
+  command = plan
+
+  variables {
+    drift_alarm_enabled = true
+  }
+
+  assert {
+    condition = alltrue([
+      aws_cloudwatch_metric_alarm.drift[0].threshold == 0,
+      aws_cloudwatch_metric_alarm.drift[0].dimensions == tomap({ environment = "ledgerlake_test" }),
+      aws_cloudwatch_metric_alarm.drift[0].metric_name == "Drift",
+      aws_cloudwatch_metric_alarm.drift[0].alarm_actions == toset([aws_sns_topic.alerts.arn]),
+    ])
+    error_message = "The environment's own drift is watched."
+  }
+}
+
 run "alarms_can_be_left_out" {
   command = plan
 
   variables {
-    alarms_enabled = false
+    alarms_enabled      = false
+    drift_alarm_enabled = true
   }
 
   assert {
@@ -126,6 +154,7 @@ run "alarms_can_be_left_out" {
       aws_cloudwatch_metric_alarm.failed_cycles,
       values(aws_cloudwatch_metric_alarm.dead_letters),
       aws_cloudwatch_metric_alarm.variance,
+      aws_cloudwatch_metric_alarm.drift,
       aws_cloudwatch_metric_alarm.refused_files,
       aws_cloudwatch_metric_alarm.misplaced_contracts,
     )) == 0

@@ -26,7 +26,7 @@ Document = dict[str, Any]
 
 _KEYLESS: Final = (
     *("default", "allow_empty", "format", "trim", "empty_as_null", "true_values", "false_values", "allowed_values"),
-    *("min", "max", "pattern", "min_length", "max_length", "unit", "tags"),
+    *("min", "max", "pattern", "min_length", "max_length", "unit", "tags", "drift"),
 )
 """The options that idempotency_key has not."""
 _RESERVED: Final = frozenset((*CURATED_COLUMNS, *paths.ICEBERG_METADATA_COLUMNS))
@@ -99,6 +99,7 @@ def check(document: Document, topic: str) -> Iterator[Problem]:
     for column in columns:
         yield from _values(column)
         yield from _key(column)
+        yield from _kindless(column)
     yield from _renamed(columns)
     yield from _meeting(columns)
     yield from _inside_json(columns)
@@ -148,6 +149,17 @@ def _values(column: Draft) -> Iterator[Problem]:
     for source in [source for source, times in Counter(source for _, source in column.sources).items() if times > 1]:
         message = f"`{written_source(source)}` stands twice among the sources"
         yield Problem(f"{column.pointer}/source", message, "name each path once")
+
+
+def _kindless(column: Draft) -> Iterator[Problem]:
+    """Where values have no kind that could change, there is none to reject."""
+    if column.document.get("drift") != "reject" or column.is_key:
+        return
+    place, remedy = f"{column.pointer}/drift", "take it away"
+    if column.type and column.type.kind == "json":
+        yield Problem(place, "a json column takes values of every kind", remedy)
+    if column.sources and not any(column.payload_sources):
+        yield Problem(place, "an attribute of the message is always a text", remedy)
 
 
 def _key(column: Draft) -> Iterator[Problem]:

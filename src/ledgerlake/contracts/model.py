@@ -228,6 +228,11 @@ class _Column(_Frozen):
     name: Name = Field(description="The column's name in CURATED.")
     type: Type
     cde: StrictBool = Field(default=False, description="Critical data element: a record without it is an error.")
+    drift: Literal["evolve", "freeze", "reject"] = Field(
+        default="evolve",
+        description="A value of another JSON kind than the type's: reject makes its record an error even where the "
+        "cast would succeed; otherwise the cast alone decides.",
+    )
     default: StrictStr | None = Field(
         default=None, description="Fills an absent or null value; a text of the column's type."
     )
@@ -368,6 +373,11 @@ class Contract(_Frozen):
     )
     rebuild: Rebuild | None = Field(
         default=None, description="Makes breaking changes: CURATED is rebuilt from STANDARDIZED."
+    )
+    drift: Literal["evolve", "freeze", "reject"] = Field(
+        default="evolve",
+        description="A field that the contract does not name: evolve gives it a column in STANDARDIZED, freeze leaves "
+        "it in `rescued`, reject makes its record an error of CURATED too.",
     )
 
     @property

@@ -96,6 +96,7 @@ def _outcome(cycle_id: str, checkpoint: Checkpoint, entry: Entry | None, started
             if snapshots.ROWS + name in summary
         },
         bytes=int(summary.get("added-files-size", 0)),
+        drift=int(summary[snapshots.DRIFT]) if snapshots.DRIFT in summary else None,
         contract_version=int(summary.get(snapshots.CONTRACT_VERSION, 0)),
         started_at=started,
         ended_at=datetime.now(UTC),

@@ -19,13 +19,12 @@ from ledgerlake.jobs.merge import append, merge, still_open
 from ledgerlake.jobs.plan import pin_curate, waiting
 from ledgerlake.records.casts import VIOLATIONS
 from ledgerlake.records.flatten import Layout
-from ledgerlake.records.paths import pointer
 from ledgerlake.state.checkpoints import Checkpoint
 from ledgerlake.state.locks import Lock
 from ledgerlake.tables.definitions import ERRORS, curated
 from ledgerlake.tables.ensure import evolve
 from ledgerlake.tables.history import Outcome
-from ledgerlake.tables.layout import owned_columns
+from ledgerlake.tables.layout import layout_of, owned_columns
 from ledgerlake.tables.snapshots import Entry
 from ledgerlake.transform.identity import Identity, aggregates
 from ledgerlake.transform.private import without_private
@@ -102,7 +101,7 @@ def _batch(context: Context, checkpoint: Checkpoint, contract: Contract, version
     rows = context.range("standardized", topic, 0, to)
     if after:
         rows = rows.where(F.col("batch_id").isin(batch_ids))
-    layout = Layout(owned_columns(source), frozenset(pointer(path) for path in contract.json_paths))
+    layout = layout_of(owned_columns(source), contract)
     return Batch(context, checkpoint, contract, version, batch_ids, rows, layout)
 
 

@@ -12,11 +12,10 @@ from ledgerlake.errors import TerminalError
 from ledgerlake.jobs.comparison import ColumnChange, ReprocessRequest, Sample
 from ledgerlake.jobs.context import Context
 from ledgerlake.records.flatten import Layout
-from ledgerlake.records.paths import pointer
 from ledgerlake.tables import snapshots
 from ledgerlake.tables.branches import BASE, BRANCH, Branch
 from ledgerlake.tables.definitions import Layer
-from ledgerlake.tables.layout import owned_columns
+from ledgerlake.tables.layout import layout_of, owned_columns
 from ledgerlake.tables.reshape import Shape
 from ledgerlake.tables.sql import identifier
 from ledgerlake.transform.compared import ADDED, CHANGED, EQUAL, REMOVED, Difference, Example
@@ -79,7 +78,7 @@ class Rebuild:
     def layout(self) -> Layout:
         """The columns that paths own now; a rebuild adds none, what has none is rescued."""
         columns = owned_columns(self.context.lake.load("standardized", self.topic))
-        return Layout(columns, frozenset(pointer(path) for path in self.contract.json_paths))
+        return layout_of(columns, self.contract)
 
     def branch(self, layer: Layer, table: str) -> Branch | None:
         """A table's branch of this reprocess."""

@@ -21,15 +21,13 @@ from ledgerlake.jobs.curate import Batch, parts_of, require_whole, write_current
 from ledgerlake.jobs.entry import Tell, serve
 from ledgerlake.jobs.plan import waiting
 from ledgerlake.jobs.selection import ReplayReport, ReplayRequest, Selection, StillFailing
-from ledgerlake.records.flatten import Layout
-from ledgerlake.records.paths import pointer
 from ledgerlake.state.checkpoints import Checkpoint
 from ledgerlake.state.locks import Lock
 from ledgerlake.state.requests import Document
 from ledgerlake.tables import history, snapshots
 from ledgerlake.tables.definitions import ERRORS
 from ledgerlake.tables.history import Outcome, Result
-from ledgerlake.tables.layout import owned_columns
+from ledgerlake.tables.layout import layout_of, owned_columns
 from ledgerlake.tables.snapshots import Entry
 from ledgerlake.tables.sql import identifier, literal
 from ledgerlake.transform.identity import Identity, aggregates
@@ -144,7 +142,7 @@ def _batch(context: Context, topic: str, request_id: str) -> Batch:
         cycle_id=context.cycle_id,
     )
     source = context.lake.load("standardized", topic)
-    layout = Layout(owned_columns(source), frozenset(pointer(path) for path in contract.json_paths))
+    layout = layout_of(owned_columns(source), contract)
     rows = context.table("standardized", topic)
     return Batch(context, checkpoint, contract, admission.contract_version, [], rows, layout)
 

@@ -12,12 +12,15 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from ledgerlake import failpoints
 from ledgerlake.contracts import Contract
-from ledgerlake.jobs import drift
+from ledgerlake.jobs import drift, drift_log
 from ledgerlake.jobs.commit import Ledger, commit, once, replace_errors, require_conserved, require_ours
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.drift import FirstSeen
+from ledgerlake.jobs.drift_log import News
 from ledgerlake.jobs.merge import append, still_open
 from ledgerlake.jobs.plan import pin_standardize
+from ledgerlake.jobs.transitions import COLUMNS, Arrived, Columns, transitions
+from ledgerlake.records import kinds
 from ledgerlake.records.flatten import ERROR_CODE, ERROR_MESSAGE, RESCUED, Layout, Owned, claim, discover
 from ledgerlake.records.paths import pointer, segments
 from ledgerlake.records.privacy import MASK
@@ -28,10 +31,10 @@ from ledgerlake.tables.definitions import PARSE_ERRORS
 from ledgerlake.tables.ensure import add_payload_columns, ensure_contract
 from ledgerlake.tables.history import Outcome
 from ledgerlake.tables.lake import staging
-from ledgerlake.tables.layout import owned_columns
+from ledgerlake.tables.layout import layout_of, owned_columns
 from ledgerlake.tables.snapshots import Entry
-from ledgerlake.transform.first_seen import first_in_columns, first_rescued
-from ledgerlake.transform.flattened import BAD_PAYLOAD, PAYLOAD, flattened
+from ledgerlake.transform.first_seen import count_of, first_in_columns, first_rescued
+from ledgerlake.transform.flattened import BAD_PAYLOAD, KINDS, PAYLOAD, flattened
 from ledgerlake.transform.identity import Identity, aggregates
 from ledgerlake.transform.occurrences import later_copies, within_days, without
 
@@ -65,18 +68,38 @@ class _Batch:
         return [pointer(path) for path in self.contract.paths]
 
     def layout(self, columns: tuple[Owned, ...]) -> Layout:
-        return Layout(columns, frozenset(pointer(path) for path in self.contract.json_paths))
+        return layout_of(columns, self.contract)
 
 
 @dataclass(frozen=True)
 class _Split:
-    """A batch's three parts: flattened rows and parse errors in one frame, the places of the duplicates beside it."""
+    """A batch's three parts: flattened rows and parse errors in one frame, the places of the duplicates beside it.
+
+    `told` are the properties of its snapshot that tell of its columns and their drift.
+    """
 
     flat: DataFrame
     layout: Layout
     rows: Identity
     errors: Identity
     duplicates: Identity
+    told: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Flat:
+    """The batch's rows flattened into a layout, kept on disk since they are read twice; and what is in them."""
+
+    frame: DataFrame
+    layout: Layout
+    facts: Row
+
+    @property
+    def seen(self) -> dict[str, int]:
+        """The kinds of each column's values by JSON Pointer (records.kinds)."""
+        columns = self.layout.columns
+        found = kinds.read(self.facts[KINDS], len(columns))
+        return {owned.pointer: kind for owned, kind in zip(columns, found, strict=True)}
 
 
 def standardize(context: Context, topic: str) -> Outcome:
@@ -124,11 +147,11 @@ def _split(batch: _Batch) -> _Split:
     duplicates = Identity.read(late.agg(*aggregates("duplicate")).collect()[0], "duplicate")
     places = F.broadcast(late) if duplicates.rows <= FEW_DUPLICATES else late
     kept = without(batch.raw, places) if duplicates.rows else batch.raw
-    flat, layout, row = _flatten(batch, kept)
-    rows, errors = Identity.read(row, "good"), Identity.read(row, "bad")
+    flat, layout, told = _flatten(batch, kept)
+    rows, errors = Identity.read(flat.facts, "good"), Identity.read(flat.facts, "bad")
     parts = {"standardized": rows, "parse errors": errors, "duplicates": duplicates}
     require_conserved(batch.topic, whole, parts)
-    return _Split(flat, layout, rows, errors, duplicates)
+    return _Split(flat.frame, layout, rows, errors, duplicates, told)
 
 
 def _read_batch(raw: DataFrame) -> tuple[Identity, date, date]:
@@ -159,58 +182,72 @@ def same_start(topic: str, after: int) -> Column:
     return (F.col("batch_id") >= f"{start}-") & (F.col("batch_id") < f"{start}.")
 
 
-def _flatten(batch: _Batch, kept: DataFrame) -> tuple[DataFrame, Layout, Row]:
-    """The rows flattened into the columns that they and the table have; and who is in them.
+def _flatten(batch: _Batch, kept: DataFrame) -> tuple[_Flat, Layout, dict[str, str]]:
+    """The rows flattened, the columns that they and the table have, and what the batch's snapshot tells of these.
 
     A first pass uses the columns the table has and those it probably gets. Where that guess was not right, a second
     one flattens again: what a row becomes never depends on the guess.
     """
-    owned = batch.owned
+    owned, known = batch.owned, Columns.read(batch.target)
     guess = batch.layout((*owned.columns, *_likely(batch, kept)))
-    flat, row = _flattened(batch, kept, guess, guess.columns[len(owned.columns) :])
-    found = [_told(batch.contract, one) for one in _without_column(flat, row, guess.columns[len(owned.columns) :])]
-    if not found:
-        return flat, owned, row
-    limit = batch.context.settings.max_payload_columns
-    claimed = drift.claims(owned, batch.contract_pointers, found, kept, limit)
-    final = batch.layout((*owned.columns, *claimed.added))
-    # Logged before they are added: a try that dies in between is told again, and logs what is logged only once.
-    drift.log(batch.context.lake, batch.topic, batch.checkpoint.batch_id, claimed)
-    failpoints.hit("standardize.after_drift_log", batch.topic)
+    flat = _flattened(batch, kept, guess, guess.columns[len(owned.columns) :])
+    found = _without_column(flat, guess.columns[len(owned.columns) :])
+    limit, policy = batch.context.settings.max_payload_columns, batch.contract.drift
+    claimed = drift.claims(owned, batch.contract_pointers, found, kept, limit, policy)
+    turns, seen = transitions(known, Arrived(kept, flat.frame, guess, flat.seen, found))
+    told = {snapshots.DRIFT: str(_log(batch, [*claimed.news, *turns]))}
     if claimed.added:
         add_payload_columns(batch.context.lake, batch.topic, claimed.added)
+    final = batch.layout((*owned.columns, *claimed.added))
     held = {first.pointer for first in found}
     guessed = {column for column in guess.columns if column.pointer in held} | set(owned.columns)
-    if guessed == set(final.columns):
-        return flat, final, row
-    flat.unpersist()
-    flat, row = _flattened(batch, kept, final, ())
-    return flat, final, row
+    if guessed != set(final.columns):
+        flat.frame.unpersist()
+        flat = _flattened(batch, kept, final, ())
+        seen = flat.seen | seen
+    return flat, final, told | {COLUMNS: known.written(final.columns, seen)}
 
 
-def _told(contract: Contract, found: FirstSeen) -> FirstSeen:
+def _log(batch: _Batch, news: list[News]) -> int:
+    """Log the batch's drift, before its columns are added: a try that dies in between finds it logged."""
+    if not news:
+        return 0
+    told = [_told(batch.contract, one) for one in news]
+    logged = drift_log.log(batch.context.lake, batch.topic, batch.checkpoint.batch_id, told)
+    failpoints.hit("standardize.after_drift_log", batch.topic)
+    return logged
+
+
+def _told(contract: Contract, news: News) -> News:
     """What drift_log may tell of a path: personal data gives no sample."""
-    return replace(found, sample=MASK) if contract.is_private(segments(found.pointer)) else found
+    private = news.sample is not None and contract.is_private(segments(news.pointer))
+    return replace(news, sample=MASK) if private else news
 
 
-def _flattened(batch: _Batch, kept: DataFrame, layout: Layout, guessed: tuple[Owned, ...]) -> tuple[DataFrame, Row]:
-    """The flattened rows, kept on disk since they are read twice; and who is in them, by good and bad."""
+def _flattened(batch: _Batch, kept: DataFrame, layout: Layout, guessed: tuple[Owned, ...]) -> _Flat:
     bad = F.col(ERROR_CODE).isNotNull()
-    flat = flattened(kept, layout, batch.contract.key_sources).persist(StorageLevel.DISK_ONLY)
+    frame = flattened(kept, layout, batch.contract.key_sources).persist(StorageLevel.DISK_ONLY)
     facts = [
         *aggregates("good", ~bad),
         *aggregates("bad", bad),
         F.count(RESCUED).alias("$rescued"),
+        F.collect_set(KINDS).alias(KINDS),
         *first_in_columns(guessed),
     ]
-    return flat, flat.agg(*facts).collect()[0]
+    return _Flat(frame, layout, frame.agg(*facts).collect()[0])
 
 
-def _without_column(flat: DataFrame, row: Row, guessed: tuple[Owned, ...]) -> list[FirstSeen]:
+def _without_column(flat: _Flat, guessed: tuple[Owned, ...]) -> list[FirstSeen]:
     """The paths with values that own no column yet."""
-    found = [FirstSeen.read(column.pointer, row[column.name]) for column in guessed if row[column.name] is not None]
-    if row["$rescued"]:
-        found += [FirstSeen.read(path.pointer, path.first) for path in first_rescued(flat, drift.MOST_PATHS).collect()]
+    facts = flat.facts
+    found = [
+        FirstSeen.read(column.pointer, facts[column.name], facts[count_of(column.name)])
+        for column in guessed
+        if facts[column.name] is not None
+    ]
+    if facts["$rescued"]:
+        rescued = first_rescued(flat.frame, drift.MOST_PATHS).collect()
+        found += [FirstSeen.read(path["pointer"], path["first"], path["count"]) for path in rescued]
     return found
 
 
@@ -220,7 +257,8 @@ def _likely(batch: _Batch, kept: DataFrame) -> tuple[Owned, ...]:
     if not batch.owned.columns:
         payloads = [row[0] for row in kept.select(PAYLOAD).limit(SAMPLE_ROWS).collect()]
         paths += discover(pa.array(payloads, pa.string()), batch.owned.json_pointers)
-    added, _ = claim(batch.owned, (), paths, batch.context.settings.max_payload_columns)
+    limit, policy = batch.context.settings.max_payload_columns, batch.contract.drift
+    added, _ = claim(batch.owned, batch.contract_pointers, paths, limit, policy)
     return added
 
 
@@ -248,7 +286,7 @@ def _commit(batch: _Batch, split: _Split, lock: Lock) -> Entry:
         ledger,
         lock,
         lambda: _target(batch.context, batch.contract),
-        lambda properties: _write_rows(batch, split, properties),
+        lambda properties: _write_rows(batch, split, {**properties, **split.told}),
         added=split.rows.rows,
     )
 

@@ -163,7 +163,7 @@ PLACES = (
         """SELECT topic_name AS topic, v.kind AS kind, v."column" AS "column", v.rule AS rule,
                   CASE v.kind WHEN 'cde' THEN v."column" || ' is missing'
                               WHEN 'cast' THEN v."column" || ' is no ' || v.rule
-                              WHEN 'check' THEN v."column" || ' breaks ' || v.rule
+                              WHEN 'check' THEN coalesce(v."column", 'an unknown field') || ' breaks ' || v.rule
                               ELSE 'breaks rule ' || v.rule END AS reason,
                   message_id, failed_at
            FROM (SELECT topic_name, message_id, failed_at, unnest(violations) AS v FROM failures)""",

@@ -174,7 +174,7 @@ def violation_text(violation: Mapping[str, Any]) -> str:
     if violation["kind"] == "cast":
         return f"{violation['column']} is no {violation['rule']}: {violation['value']!r}"
     if violation["kind"] == "check":
-        return f"{violation['column']} breaks {violation['rule']}: {violation['value']!r}"
+        return f"{violation['column'] or 'an unknown field'} breaks {violation['rule']}: {violation['value']!r}"
     return f"breaks rule {violation['rule']}"
 
 

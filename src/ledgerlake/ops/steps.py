@@ -26,11 +26,14 @@ Runs = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Reconciled:
-    """How a cycle ended: the topics' stages that failed, and the formulas checked, by count and by identity."""
+    """How a cycle ended: the topics' stages that failed, the formulas checked, by count and by identity, and how many
+    rows of ops.drift_log each standardized topic's batch has.
+    """
 
     failed: Sequence[Outcome]
     balances: Sequence[Balance]
     checks: Sequence[Checked]
+    drift: Mapping[str, int]
 
     @property
     def variances(self) -> list[Balance | Checked]:
@@ -75,7 +78,8 @@ def finish(lake: Lake, state: State, cycle_id: str, curate: Sequence[Mapping[str
     checks = reconciler.check(reconciler.recent(now), topics, now)
     ledger.record(lake, cycle_id, [*balances, *checks], now)
     failpoints.hit("reconcile.after_log")
-    return Reconciled([outcome for outcome in outcomes if outcome.failed], balances, checks)
+    drift = {outcome.topic_name: outcome.drift for outcome in outcomes if outcome.drift is not None}
+    return Reconciled([outcome for outcome in outcomes if outcome.failed], balances, checks, drift)
 
 
 def _runs(state: State, plan: planning.Plan) -> Runs:

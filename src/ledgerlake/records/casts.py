@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from ledgerlake.contracts.model import IDEMPOTENCY_KEY, Column, Contract, EnvelopeColumn
 from ledgerlake.contracts.types import ColumnType
-from ledgerlake.records import constraints, numbers, privacy, times
+from ledgerlake.records import constraints, numbers, privacy, refused, times
 from ledgerlake.records.layout import Layout
 from ledgerlake.records.sources import column_texts, null_where
 
@@ -19,6 +19,8 @@ VIOLATIONS: Final = "$violations"
 VIOLATION: Final = pa.struct(
     [("kind", pa.string()), ("column", pa.string()), ("rule", pa.string()), ("value", pa.string())]
 )
+DRIFT: Final = "drift"
+"""The rule of what a drift policy rejects."""
 TIMESTAMP: Final = pa.timestamp("us", tz="UTC")
 
 _ARROW: Final = {
@@ -63,6 +65,8 @@ def cast(rows: pa.RecordBatch, contract: Contract, layout: Layout, salt: str | N
     `rows`: STANDARDIZED's columns (string; `rescued` a map). Columns: the contract's, typed, NULL where a cast failed;
     VIOLATIONS, list<struct<kind, column, rule, value>> in the contract's order, NULL for a good row: kind `cde` with
     rule `required`, kind `cast` with the type as rule, kind `check` with the option as rule; value is the whole text.
+    What the contract's drift policy rejects is a check with the rule `drift`; of a field that it does not name there is
+    no column, and the value is the field's JSON Pointer.
     Of a personal column neither holds a text: see `privacy`. Raises NoSalt.
     """
     found = _Violations(rows.num_rows)
@@ -73,9 +77,16 @@ def cast(rows: pa.RecordBatch, contract: Contract, layout: Layout, salt: str | N
         if column is contract.key:
             _require_key(rows, found)
         else:
-            typed[column.name] = _cast_column(column_texts(rows, column, layout), column, found)
+            values = column_texts(rows, column, layout)
+            typed[column.name] = _cast_column(values, column, found)
+            if column.drift == "reject":
+                wrong = refused.wrong_kind(rows, column, layout)
+                found.add(wrong, _shown(values, column), "check", column.name, DRIFT)
             if column.pii:
                 typed[column.name] = privacy.protected(typed[column.name], column.pii, salt)
+    if contract.drift == "reject":
+        for row, field in refused.unknown_fields(rows, contract, layout):
+            found.tell(row, "check", None, DRIFT, field)
     return pa.RecordBatch.from_arrays(
         [*(typed[column.name] for column in contract.columns), found.column()], schema=schema(contract)
     )
@@ -107,8 +118,12 @@ class _Violations:
     def add(self, broken: pa.BooleanArray, values: pa.StringArray, kind: str, column: str, rule: str) -> None:
         """Add one violation, with the row's value, to each row of which `broken` is true."""
         for row in pc.indices_nonzero(broken).to_pylist():
-            entry = {"kind": kind, "column": column, "rule": rule, "value": values[row].as_py()}
-            self._by_row.setdefault(row, []).append(entry)
+            self.tell(row, kind, column, rule, values[row].as_py())
+
+    def tell(self, row: int, kind: str, column: str | None, rule: str, value: str | None) -> None:
+        """Add one violation to a row."""
+        entry = {"kind": kind, "column": column, "rule": rule, "value": value}
+        self._by_row.setdefault(row, []).append(entry)
 
     def column(self) -> pa.ListArray:
         if not self._by_row:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NoReturn
 
 import msgspec
 
+from ledgerlake.records.kinds import EVERY, JSON, OF_TYPE
 from ledgerlake.records.layout import Layout
 from ledgerlake.records.paths import segments
 
@@ -37,13 +38,14 @@ class Defect(Exception):
 
 
 class Node:
-    """A path of the layout: the column it owns (or -1), whether its whole value is kept as JSON, its known children."""
+    """A path of the layout: the column it owns (or -1), the kinds it takes, whether it is JSON, its known children."""
 
-    __slots__ = ("children", "column", "json", "pointer")
+    __slots__ = ("children", "column", "json", "pointer", "takes")
 
     def __init__(self, pointer: str) -> None:
         self.pointer = pointer
         self.column = -1
+        self.takes = EVERY
         self.json = False
         self.children: dict[str, Node] = {}
 
@@ -59,6 +61,8 @@ def tree(layout: Layout) -> Node:
         _descend(root, owned.pointer).column = position
     for pointer in layout.json_pointers:
         _descend(root, pointer).json = True
+    for pointer, taken in layout.strict:
+        _descend(root, pointer).takes = taken
     return root
 
 
@@ -72,13 +76,20 @@ def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def walk(document: dict[str, Any], node: Node | None, row: list[str | None], rescued: list[tuple[str, str]]) -> None:
+def walk(
+    document: dict[str, Any],
+    node: Node | None,
+    row: list[str | None],
+    rescued: list[tuple[str, str]],
+    seen: list[int],
+) -> None:
     """Put the text of every non-null leaf into `row` by its column, or into `rescued` (JSON Pointer, text) without one.
 
-    In document order; of duplicate keys the last value stands, in the first one's place. Raises Defect when an array or
-    object lies too deep or a number is too long.
+    In document order; of duplicate keys the last value stands, in the first one's place. A value of a kind that its
+    column does not take is rescued too. `seen` gathers the kinds of each column's values. Raises Defect when an array
+    or object lies too deep or a number is too long.
     """
-    _walk(document, node, "", 1, row, rescued)
+    _walk(document, node, "", 1, row, rescued, seen)
 
 
 def _walk(
@@ -88,6 +99,7 @@ def _walk(
     level: int,
     row: list[str | None],
     rescued: list[tuple[str, str]],
+    seen: list[int],
 ) -> None:
     known = node.children if node is not None else _NOTHING_KNOWN
     for key, value in document.items():
@@ -99,13 +111,16 @@ def _walk(
             if level >= MAX_LEVELS:
                 _too_deep()
             path = child.pointer if child is not None else f"{pointer}/{_escaped(key)}"
-            _walk(value, child, path, level + 1, row, rescued)
+            _walk(value, child, path, level + 1, row, rescued, seen)
             continue
         text = value if type(value) is str and not whole else leaf_text(value, level, whole)
         if child is not None and child.column >= 0:
-            row[child.column] = text
-        else:
-            rescued.append((f"{pointer}/{_escaped(key)}", text))
+            column, kind = child.column, JSON if whole else OF_TYPE[type(value)]
+            seen[column] |= kind
+            if kind & child.takes:
+                row[column] = text
+                continue
+        rescued.append((f"{pointer}/{_escaped(key)}", text))
 
 
 def leaf_text(value: Any, level: int, whole: bool = False) -> str:

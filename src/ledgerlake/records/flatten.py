@@ -3,13 +3,16 @@
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, reduce
+from operator import or_
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ledgerlake.records import kinds
 from ledgerlake.records.document import Buffer, Defect, parse, tree, walk
 from ledgerlake.records.layout import Layout, Owned, claim
 from ledgerlake.records.structs import Columns, Shape, shape
@@ -49,9 +52,20 @@ def flatten(payloads: pa.StringArray, layout: Layout) -> pa.RecordBatch:
     every non-null leaf without a column (NULL when there is none); ERROR_CODE and ERROR_MESSAGE, NULL for a good
     payload. A bad payload's other columns are NULL. No row depends on another, and no payload raises.
     """
+    return flatten_and_tell(payloads, layout)[0]
+
+
+def flatten_and_tell(payloads: pa.StringArray, layout: Layout) -> tuple[pa.RecordBatch, list[int]]:
+    """As `flatten`; and the JSON kinds (records.kinds) of each of the layout's columns' values.
+
+    None of a good payload is left out; those of a bad one may be among them.
+    """
     held = buffers(payloads)
+    seen = [0] * len(layout.columns)
     chosen = _worthwhile(held[:: max(1, len(held) // SAMPLE)], layout) if len(held) > SAMPLE else None
-    return flatten_exactly(held, layout) if chosen is None else flatten_by_structs(held, layout, chosen)
+    if chosen is None:
+        return flatten_exactly(held, layout, seen), seen
+    return flatten_by_structs(held, layout, chosen, seen), seen
 
 
 class Reading(NamedTuple):
@@ -61,29 +75,36 @@ class Reading(NamedTuple):
     rescued: tuple[str, ...]
 
 
-def reading(layout: Layout, arrays: Iterable[str] = (), rescued: Iterable[str] = ()) -> Reading | None:
-    """The structs of a layout; `arrays` are JSON Pointers that hold arrays, `rescued` some that have no column."""
-    beside = tuple(sorted(rescued))
-    wider = Layout((*layout.columns, *(Owned("", pointer) for pointer in beside)), layout.json_pointers)
-    found = shape(wider, frozenset(arrays))
+def reading(
+    layout: Layout, arrays: Iterable[str] = (), rescued: Iterable[str] = (), strings: Iterable[str] = ()
+) -> Reading | None:
+    """The structs of a layout; `arrays` and `strings` are JSON Pointers that hold those, `rescued` some that have no
+    column.
+    """
+    beside = tuple(sorted(set(rescued) - layout.owners.keys()))
+    wider = replace(layout, columns=(*layout.columns, *(Owned("", pointer) for pointer in beside)))
+    found = shape(wider, frozenset(arrays), frozenset(strings))
     return None if found is None else Reading(found, beside)
 
 
 def _worthwhile(sample: Sequence[Buffer | None], layout: Layout) -> Reading | None:
     """The structs that suit a batch like this sample; None when most of its rows would not fit them."""
     root = _tree(layout)
+    pointers = [owned.pointer for owned in layout.columns]
     found: Counter[str] = Counter()
     arrays: set[str] = set()
+    seen = [0] * len(pointers)
     for payload in sample:
-        row: list[str | None] = [None] * len(layout.columns)
+        row: list[str | None] = [None] * len(pointers)
         rescued: list[tuple[str, str]] = []
         with contextlib.suppress(Defect):
-            walk(parse(payload), root, row, rescued)
-            leaves = [*zip((owned.pointer for owned in layout.columns), row, strict=True), *rescued]
+            walk(parse(payload), root, row, rescued, seen)
+            leaves = [*zip(pointers, row, strict=True), *rescued]
             arrays.update(pointer for pointer, text in leaves if text and text.startswith("["))
-            found.update(pointer for pointer, _ in rescued)
-    often = [pointer for pointer, rows in found.items() if rows * OFTEN >= len(sample)]
-    chosen = reading(layout, arrays, often)
+            found.update(pointer for pointer, text in leaves if text is not None)
+    often = {pointer for pointer, rows in found.items() if rows * OFTEN >= len(sample)}
+    strings = {pointer for pointer, kind in zip(pointers, seen, strict=True) if kind == kinds.STRING} & often
+    chosen = reading(layout, arrays, often, strings)
     if chosen is None:
         return None
     columns = Columns(sample, len(layout.columns) + len(chosen.rescued))
@@ -91,11 +112,14 @@ def _worthwhile(sample: Sequence[Buffer | None], layout: Layout) -> Reading | No
     return None if len(columns.unsure) * 2 > len(sample) else chosen
 
 
-def flatten_by_structs(payloads: Sequence[Buffer | None], layout: Layout, chosen: Reading) -> pa.RecordBatch:
+def flatten_by_structs(
+    payloads: Sequence[Buffer | None], layout: Layout, chosen: Reading, seen: list[int]
+) -> pa.RecordBatch:
     """As `flatten_exactly`, by the layout's structs, and by it where they are not sure."""
     width = len(layout.columns)
     columns = Columns(payloads, width + len(chosen.rescued))
     columns.read(chosen.shape)
+    seen[:] = map(or_, seen, columns.kinds)
     target = schema(layout)
     nothing = lru_cache(lambda kind: pa.nulls(len(payloads), kind))
     texts = [nothing(pa.string()) if column is None else column for column in columns.texts]
@@ -106,7 +130,7 @@ def flatten_by_structs(payloads: Sequence[Buffer | None], layout: Layout, chosen
     if not columns.unsure:
         return batch
     unsure = sorted(columns.unsure)
-    return _replaced(batch, unsure, flatten_exactly([payloads[row] for row in unsure], layout))
+    return _replaced(batch, unsure, flatten_exactly([payloads[row] for row in unsure], layout, seen))
 
 
 def _maps(pointers: Sequence[str], texts: Sequence[pa.StringArray]) -> pa.MapArray:
@@ -138,8 +162,11 @@ def _replaced(batch: pa.RecordBatch, rows: Sequence[int], by: pa.RecordBatch) ->
     return pa.concat_batches([*pieces, batch.slice(start)])
 
 
-def flatten_exactly(payloads: Sequence[Buffer | None], layout: Layout) -> pa.RecordBatch:
-    """As `flatten`, document by document, from UTF-8: the definition that the faster path is held against."""
+def flatten_exactly(payloads: Sequence[Buffer | None], layout: Layout, seen: list[int]) -> pa.RecordBatch:
+    """As `flatten`, document by document, from UTF-8: the definition that the faster path is held against.
+
+    `seen` gathers the kinds of each column's values.
+    """
     root = _tree(layout)
     rows: list[list[str | None]] = []
     rescued: list[list[tuple[str, str]] | None] = []
@@ -150,7 +177,7 @@ def flatten_exactly(payloads: Sequence[Buffer | None], layout: Layout) -> pa.Rec
         left: list[tuple[str, str]] = []
         code = message = None
         try:
-            walk(parse(payload), root, row, left)
+            walk(parse(payload), root, row, left, seen)
         except Defect as defect:
             row, left = [None] * len(layout.columns), []
             code, message = defect.code, defect.message
@@ -188,6 +215,19 @@ def discover(payloads: pa.StringArray, json_pointers: frozenset[str] = frozenset
     for payload in buffers(payloads):
         leaves: list[tuple[str, str]] = []
         with contextlib.suppress(Defect):
-            walk(parse(payload), root, [], leaves)
+            walk(parse(payload), root, [], leaves, [])
             found.update(dict.fromkeys(pointer for pointer, _ in leaves))
     return list(found)
+
+
+def with_kinds(payloads: pa.StringArray, layout: Layout, wanted: Mapping[str, int]) -> Iterator[tuple[int, str, str]]:
+    """The values of these JSON Pointers that are of the kinds wanted of each: row, JSON Pointer and text."""
+    root = _tree(Layout(tuple(Owned("", pointer) for pointer in wanted), layout.json_pointers))
+    for row, payload in enumerate(buffers(payloads)):
+        texts: list[str | None] = [None] * len(wanted)
+        seen = [0] * len(wanted)
+        with contextlib.suppress(Defect):
+            walk(parse(payload), root, texts, [], seen)
+            for (pointer, asked), text, kind in zip(wanted.items(), texts, seen, strict=True):
+                if text is not None and kind & asked:
+                    yield row, pointer, text

@@ -1,4 +1,7 @@
-"""Read a contract's source out of flattened rows: from the column its path owns, else from `rescued` (design 4.1)."""
+"""Read a contract's source out of flattened rows: from the column its path owns, else from `rescued` (design 4.1).
+
+A path that owns a column has values in `rescued` too: of a kind that this does not take, and from before it had one.
+"""
 
 from typing import Any, Final
 
@@ -45,13 +48,12 @@ def texts(rows: pa.RecordBatch, source: Path | Attribute, layout: Layout) -> pa.
     """
     if isinstance(source, Attribute):
         return _attribute(rows, source.name)
-    path = pointer(source)
+    path, names = pointer(source), rows.schema.names
     column = layout.owners.get(path)
-    if column is not None and column in rows.schema.names:
-        return rows.column(column)
-    if "rescued" not in rows.schema.names:
-        return pa.nulls(rows.num_rows, pa.string())
-    return pc.map_lookup(rows.column("rescued"), pa.scalar(path), "first")
+    own = rows.column(column) if column in names else pa.nulls(rows.num_rows, pa.string())
+    if "rescued" not in names or rows.column("rescued").null_count == rows.num_rows:
+        return own
+    return pc.coalesce(own, pc.map_lookup(rows.column("rescued"), pa.scalar(path), "first"))
 
 
 def _attribute(rows: pa.RecordBatch, name: str) -> pa.StringArray:

@@ -9,14 +9,15 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from operator import attrgetter
+from functools import lru_cache, reduce
+from operator import attrgetter, or_
 from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ledgerlake.records import kinds
 from ledgerlake.records.document import MAX_LEVELS, MAX_NUMBER, Buffer, Defect, Node, holds_minus_zero, leaf_text, tree
 from ledgerlake.records.layout import Layout
 from ledgerlake.records.numbers import NUMBER
@@ -31,15 +32,24 @@ _WHITE_SPACE: Final = b" \t\n\r"
 _number_kept = msgspec.json.Decoder(float_hook=msgspec.Raw).decode
 
 
+# A number with a fraction or exponent is read as bytes, a string as str. What is unsure here, the definition tells.
+_KIND_OF: Final = {**kinds.OF_TYPE, bytes: kinds.NUMBER, list: 0, dict: 0}
+
+
 @dataclass(frozen=True)
 class _Leaf:
-    """A struct's field that holds a column: as msgspec reads it, or, when `raw`, as the text it came in."""
+    """A struct's field that holds a column: as msgspec reads it, or, when `raw`, as the text it came in.
+
+    One that holds `strings` has rows with strings or nothing only; `takes` are the kinds that its column takes.
+    """
 
     field: str
     column: int
     level: int
     raw: bool
     json: bool
+    strings: bool
+    takes: int
 
 
 @dataclass(frozen=True)
@@ -57,12 +67,16 @@ class Shape:
 
 
 @lru_cache(maxsize=64)
-def shape(layout: Layout, raw: frozenset[str]) -> Shape | None:
-    """The structs of a layout, None when they would have no field; `raw` are the JSON Pointers that hold arrays."""
-    return _shape(tree(layout), raw, 1)
+def shape(layout: Layout, raw: frozenset[str], strings: frozenset[str]) -> Shape | None:
+    """The structs of a layout, None when they would have no field.
+
+    `raw` are the JSON Pointers that hold arrays, `strings` those with a field for strings alone: a row with another
+    value there is unsure.
+    """
+    return _shape(tree(layout), raw, strings, 1)
 
 
-def _shape(node: Node, raw: frozenset[str], level: int) -> Shape | None:
+def _shape(node: Node, raw: frozenset[str], strings: frozenset[str], level: int) -> Shape | None:
     leaves: list[_Leaf] = []
     objects: list[tuple[str, Shape]] = []
     names: dict[str, str] = {}
@@ -72,15 +86,16 @@ def _shape(node: Node, raw: frozenset[str], level: int) -> Shape | None:
             continue
         field = f"f{len(fields)}"
         if child.children and not child.json:
-            inner = _shape(child, raw, level + 1)
+            inner = _shape(child, raw, strings, level + 1)
             if inner is None:
                 continue
             objects.append((field, inner))
             fields.append((field, inner.struct | None, inner.nothing))
         elif child.column >= 0:
-            leaf = _Leaf(field, child.column, level, child.json or child.pointer in raw, child.json)
-            leaves.append(leaf)
-            fields.append((field, msgspec.Raw if leaf.raw else Any, None))
+            whole = child.json or child.pointer in raw
+            text = not whole and child.pointer in strings
+            leaves.append(_Leaf(field, child.column, level, whole, child.json, text, child.takes))
+            fields.append((field, msgspec.Raw if whole else str | None if text else Any, None))
         else:
             continue
         names[field] = key
@@ -93,17 +108,21 @@ def _shape(node: Node, raw: frozenset[str], level: int) -> Shape | None:
 
 
 class Columns:
-    """The columns of a batch while they are read, and the rows that turned out to be unsure."""
+    """The columns of a batch while they are read, and the rows that turned out to be unsure.
+
+    `kinds` has those of each column's values; one of an unsure row may stand there too much.
+    """
 
     def __init__(self, payloads: Sequence[Buffer | None], width: int) -> None:
         self.payloads = payloads
         self.unsure: set[int] = set()
         self.texts: list[pa.StringArray] = [None] * width
+        self.kinds = [0] * width
         self._zeros: set[int] = set()
 
     def read(self, root: Shape) -> None:
         """Read every payload by its structs; what is in `unsure` afterwards stands in no column that counts."""
-        decode = msgspec.json.Decoder(root.struct, float_hook=str).decode
+        decode = msgspec.json.Decoder(root.struct, float_hook=str.encode).decode
         documents: list[Any] = []
         add = documents.append
         for row, payload in enumerate(self.payloads):
@@ -118,7 +137,7 @@ class Columns:
     def _read_object(self, at: Shape, documents: list[Any]) -> None:
         for leaf in at.leaves:
             values = list(map(attrgetter(leaf.field), documents))
-            self.texts[leaf.column] = self._raw(values, leaf) if leaf.raw else self._any(values)
+            self.texts[leaf.column] = self._raw(values, leaf) if leaf.raw else self._any(values, leaf)
         for field, inner in at.objects:
             nothing = inner.nothing
             held = [nothing if value is None else value for value in map(attrgetter(field), documents)]
@@ -138,20 +157,32 @@ class Columns:
             row for row in pc.indices_nonzero(pc.invert(filled)).to_pylist() if held[row] is not at.nothing
         )
 
-    def _any(self, values: list[Any]) -> pa.StringArray:
+    def _any(self, values: list[Any], leaf: _Leaf) -> pa.StringArray:
         try:
             texts = pa.array(values, pa.string())
         except (pa.ArrowTypeError, pa.ArrowInvalid):
-            return self._converted(values)
+            texts = None
+        if texts is not None and texts.null_count == len(texts):
+            return texts
+        types: set[type] = {str} if leaf.strings else set(map(type, values))
+        types.discard(type(None))
+        self._saw(leaf, (_KIND_OF[one] for one in types), (_KIND_OF[type(value)] for value in values))
+        if texts is None:
+            return self._converted(values, types)
         self._suspect_long(texts)
         return texts
 
-    def _converted(self, values: list[Any]) -> pa.StringArray:
-        kinds = set(map(type, values))
-        kinds.discard(type(None))
-        if kinds == {bool}:
+    def _saw(self, leaf: _Leaf, held: Iterable[int], by_row: Iterable[int]) -> None:
+        """Note the kinds that a column holds; rows with one that it does not take are unsure."""
+        found = reduce(or_, held, 0)
+        self.kinds[leaf.column] = found
+        if found & ~leaf.takes:
+            self.unsure.update(row for row, kind in enumerate(by_row) if kind & ~leaf.takes)
+
+    def _converted(self, values: list[Any], types: set[type]) -> pa.StringArray:
+        if types == {bool}:
             return pa.array(values, pa.bool_()).cast(pa.string())
-        if kinds == {int}:
+        if types == {int}:
             try:
                 whole = pa.array(values, pa.int64())
             except (OverflowError, pa.ArrowInvalid):
@@ -166,6 +197,8 @@ class Columns:
     def _one(self, row: int, value: Any) -> str | None:
         if value is None or type(value) is str:
             return value
+        if type(value) is bytes:
+            return value.decode()
         if type(value) is bool:
             return "true" if value else "false"
         if type(value) is int:
@@ -185,10 +218,14 @@ class Columns:
             self.unsure.update(rows.filter(numbers).to_pylist())
 
     def _raw(self, values: list[Any], leaf: _Leaf) -> pa.StringArray:
-        return pa.array(
-            [None if value is None else self._one_raw(row, bytes(value), leaf) for row, value in enumerate(values)],
-            pa.string(),
-        )
+        texts = [None if value is None else bytes(value) for value in values]
+        if leaf.json:
+            held = [0 if text is None or text == b"null" else kinds.JSON for text in texts]
+        else:  # a row with an object is unsure
+            held = [kinds.OF_FIRST[text[:1]] & ~kinds.OBJECT if text else 0 for text in texts]
+        self._saw(leaf, set(held), held)
+        rows = enumerate(texts)
+        return pa.array([None if text is None else self._one_raw(row, text, leaf) for row, text in rows], pa.string())
 
     def _one_raw(self, row: int, text: bytes, leaf: _Leaf) -> str | None:
         try:
@@ -200,7 +237,7 @@ class Columns:
             value = _number_kept(text)
             if value is None:
                 return None
-            if leaf.json or type(value) is not dict or not value:
+            if leaf.json or type(value) is not dict:
                 return leaf_text(value, leaf.level, leaf.json)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Defect):
             pass

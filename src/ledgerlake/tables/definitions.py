@@ -290,6 +290,7 @@ def job_run_history() -> Definition:
         "rows_error": "Rows written to errors.",
         "rows_warned": "Rows that broke a warn rule.",
         "bytes": "Bytes of data files written by the main commit.",
+        "drift": "Rows of ops.drift_log that the batch has.",
     }
     return _table(
         "ops",
@@ -341,13 +342,17 @@ def drift_log() -> Definition:
         DRIFT_LOG,
         [
             _required("topic_name", StringType(), "The topic."),
-            _required("change", StringType(), "column_added, collision or limit."),
-            _optional("column_name", StringType(), "The column added, or the one the path would have had."),
-            _required("path", StringType(), "The path, as a JSON Pointer."),
-            _optional("message_id", StringType(), "The message that first brought it."),
-            _optional("sample", StringType(), "Its value there, cut to 200 characters."),
+            _required(
+                "change", StringType(), "What changed, as docs/runbook.md lists it: column_added, collision, ..."
+            ),
+            _optional("column_name", StringType(), "The column, or the one that the path would have had."),
+            _required("path", StringType(), "The path, as a JSON Pointer; empty: all those that are not listed."),
+            _optional("message_id", StringType(), "The batch's first message with it; none for what did not come."),
+            _optional("sample", StringType(), "Its value there, cut to 200 characters; none of personal data."),
             _required("batch_id", StringType(), "The batch."),
             _optional("seen_at", TimestamptzType(), "When it was found."),
+            _optional("count", LongType(), "The batch's rows with it; with an empty path, how many paths."),
+            _optional("detail", StringType(), "More about it: the kinds before and now, or since when."),
         ],
         properties={**_SHARED, **_whole_bounds("batch_id")},
     )

@@ -50,6 +50,7 @@ class Outcome(BaseModel):
     rows_error: int | None = None
     rows_warned: int | None = None
     bytes: int | None = None
+    drift: int | None = None
     contract_version: int | None = None
     started_at: datetime
     ended_at: datetime

@@ -20,6 +20,7 @@ CONTRACT_SHA256 = "ledgerlake.contract-sha256"
 CYCLE_ID = "ledgerlake.cycle-id"
 ROWS = "ledgerlake.rows-"
 TOTAL = "ledgerlake.total-"
+DRIFT = "ledgerlake.drift"
 
 
 class LedgerLost(TerminalError):

@@ -51,9 +51,8 @@ def _needed(contract: Contract, layout: Layout, present: Iterable[str]) -> list[
     owners = layout.owners
     sources = [source for column in contract.columns for source in column.sources]
     columns = {owners.get(pointer(source)) for source in sources if not isinstance(source, Attribute)}
-    extra = {RESCUED} if None in columns else set()
-    extra |= {"attributes"} if any(isinstance(source, Attribute) for source in sources) else set()
-    wanted = {column for column in columns if column} | extra
+    extra = {"attributes"} if any(isinstance(source, Attribute) for source in sources) else set()
+    wanted = {column for column in columns if column} | {RESCUED} | extra
     return [name for name in present if name in wanted]
 
 

@@ -81,12 +81,9 @@ def parse_error(lake, ids, batch_id):
     append.append(lake.load("standardized", "parse_errors"), rows)
 
 
-def tell(state, stage, outcome, topic="events", error=None):
-    state.cycles.put_outcome(
-        Outcome(
-            cycle_id=CYCLE, topic_name=topic, stage=stage, outcome=outcome, started_at=NOW, ended_at=NOW, error=error
-        )
-    )
+def tell(state, stage, outcome, topic="events", error=None, drift=None):
+    told = {"cycle_id": CYCLE, "topic_name": topic, "stage": stage, "outcome": outcome, "error": error, "drift": drift}
+    state.cycles.put_outcome(Outcome(**told, started_at=NOW, ended_at=NOW))
 
 
 def history(lake):
@@ -220,11 +217,16 @@ def test_a_cycle_that_went_well_balances_and_says_so_in_the_log(call, events, la
     raw(lake, "m1", "m2", "m2", "bad")
     runs = call(plan_cycle)["runs"]
     standardize(lake, ["m1", "m2"], "b1", duplicate=1, errors=["bad"])
-    tell(state, "standardize", Result.STANDARDIZED)
+    tell(state, "standardize", Result.STANDARDIZED, drift=3)
     curating = call(check_curated_ready, standardize=runs)["runs"]
     curate(lake, ["m1"], "b1", superseded=1)
     tell(state, "curate", Result.CURATED)
     answer = call(reconcile, curate=curating)
+    published = clients.cloudwatch().list_metrics(Namespace="ledgerlake")["Metrics"]
+    assert [one["Dimensions"] for one in published if one["MetricName"] == "Drift"] == [
+        [{"Name": "environment", "Value": "ledgerlake_test"}],
+        [{"Name": "environment", "Value": "ledgerlake_test"}, {"Name": "topic", "Value": "events"}],
+    ]
     assert answer == {"cycle_id": CYCLE, "failed": [], "failed_count": 0, "balanced": True, "variances": []}
     log = lake.load("ops", "reconciliation_log").scan().to_arrow().to_pylist()
     assert {row["formula"]: (row["expected"], row["actual"], row["balanced"]) for row in log} == {

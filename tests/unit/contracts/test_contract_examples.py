@@ -15,12 +15,14 @@ from ledgerlake.records.flatten import discover, flatten
 from ledgerlake.records.idempotency import idempotency_keys
 from ledgerlake.records.layout import Layout, claim
 from ledgerlake.records.paths import pointer
+from ledgerlake.tables.layout import layout_of
 
 PAGE = (Path(__file__).parents[3] / "docs" / "contract.md").read_text()
 SALT = "0123456789abcdef"
 OPTIONS = {
     *("source", "cde", "default", "allow_empty", "format", "trim", "empty_as_null", "true_values", "false_values"),
     *("allowed_values", "min", "max", "pattern", "min_length", "max_length", "pii", "description", "unit", "tags"),
+    "drift",
 }
 
 
@@ -32,6 +34,7 @@ class Example(msgspec.Struct):
     payloads: list[msgspec.Raw] = msgspec.field(default_factory=list, name="in")
     out: list[Any] = []
     comment: str | None = None
+    drift: str = "evolve"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -41,7 +44,7 @@ class Example(msgspec.Struct):
     def contract(self) -> Contract:
         columns = {"envelope_columns": self.envelope_column, "payload_columns": self.column}
         lists = {name: [each] if each else [] for name, each in columns.items()}
-        return load(json.dumps({"table_name": "t", **lists}), "t")
+        return load(json.dumps({"table_name": "t", "drift": self.drift, **lists}), "t")
 
 
 EXAMPLES = [
@@ -53,8 +56,9 @@ def judged(agreed: Contract, payloads: list[str]) -> list[dict[str, Any]]:
     """The payloads flattened and typed, with their keys; a payload whose contract names no key has one."""
     held = pa.array(payloads, pa.string())
     json_pointers = frozenset(map(pointer, agreed.json_paths))
-    columns, _ = claim(Layout(), map(pointer, agreed.paths), discover(held, json_pointers))
-    layout = Layout(columns, json_pointers)
+    paths = discover(held, json_pointers)
+    columns, _ = claim(Layout(), map(pointer, agreed.paths), paths, policy=agreed.drift)
+    layout = layout_of(columns, agreed)
     rows = flatten(held, layout)
     given = pa.nulls(len(held), pa.string()) if agreed.key else pa.repeat("k", len(held))
     keys = idempotency_keys(rows, agreed.key_sources, layout, given)

@@ -41,11 +41,14 @@ def test_without_any_table_nothing_has_failed(lake):
 def test_every_violation_of_a_record_is_a_reason(lake):
     missing, cast = violation("cde", "event_time", "required"), violation("cast", "amount", "int")
     check, rule = violation("check", "state", "allowed_values"), violation("rule", None, "not_negative")
-    write(lake, definitions.errors(), [curated_error("a", missing, cast), curated_error("b", missing, check, rule)])
+    unknown = violation("check", None, "drift")
+    broken = [curated_error("a", missing, cast, unknown), curated_error("b", missing, check, rule)]
+    write(lake, definitions.errors(), broken)
     assert reasons(failures(lake)) == {
         ("events", "curated.errors", "event_time is missing"): 2,
         ("events", "curated.errors", "amount is no int"): 1,
         ("events", "curated.errors", "state breaks allowed_values"): 1,
+        ("events", "curated.errors", "an unknown field breaks drift"): 1,
         ("events", "curated.errors", "breaks rule not_negative"): 1,
     }
 

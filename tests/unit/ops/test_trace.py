@@ -359,6 +359,15 @@ def test_a_failed_check_names_the_option_and_the_value(tables):
     assert (found.ending.state, found.ending.why) == (Terminal.CHECK_ERROR, "state breaks allowed_values: 'Paid'")
 
 
+def test_a_field_that_the_contract_rejects_is_named(tables):
+    tables.land(row("bad"), row("other"))
+    name = tables.standardize(row("bad"), row("other"))
+    check = {"kind": "check", "column": None, "rule": "drift", "value": "/x"}
+    tables.curate(row("other"), bad=[failed("bad", name) | {"violations": [check]}])
+    (found,) = trace(tables.lake, STATE, "bad")
+    assert found.ending.why == "an unknown field breaks drift: '/x'"
+
+
 def commands(remedy):
     return [shlex.split(command) for command in re.findall(r"ledgerlake ([^;]+)", remedy)]
 

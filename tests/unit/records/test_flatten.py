@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ledgerlake.records import flatten as module
+from ledgerlake.records import kinds
 from ledgerlake.records.flatten import (
     ERROR_CODE,
     ERROR_MESSAGE,
@@ -16,11 +17,13 @@ from ledgerlake.records.flatten import (
     buffers,
     discover,
     flatten,
+    flatten_and_tell,
     flatten_by_structs,
     flatten_exactly,
     reading,
     schema,
 )
+from ledgerlake.records.layout import Strict
 from ledgerlake.records.paths import column_name, pointer, segments
 
 CODES = {"not_json", "not_an_object", "too_deep", "number_too_long", "bad_text"}
@@ -33,12 +36,24 @@ def layout(*pointers, whole=()):
 def every_way(payloads, owned):
     """The rows of a batch, which are the same by every way of reading it."""
     held = buffers(pa.array(payloads, pa.string()))
-    exactly = flatten_exactly(held, owned)
+    told = [0] * len(owned.columns)
+    exactly = flatten_exactly(held, owned, told)
+    all_good = exactly.column(ERROR_CODE).null_count == len(payloads)
     pointers = [column.pointer for column in owned.columns]
     rescued = {path for found in exactly.column(RESCUED).to_pylist() if found for path, _ in found}
-    for arrays, beside in ([(), ()], [pointers, ()], [(), rescued], [{*pointers, *rescued}, rescued]):
-        if chosen := reading(owned, arrays, beside):
-            assert flatten_by_structs(held, owned, chosen).to_pylist() == exactly.to_pylist()
+    every = {*pointers, *rescued}
+    for arrays, beside, strings in (
+        [(), (), ()],
+        [pointers, (), ()],
+        [(), rescued, every],
+        [every, rescued, ()],
+        [(), (), pointers],
+    ):
+        if chosen := reading(owned, arrays, beside, strings):
+            seen = [0] * len(owned.columns)
+            assert flatten_by_structs(held, owned, chosen, seen).to_pylist() == exactly.to_pylist()
+            assert [kind & known for kind, known in zip(seen, told, strict=True)] == told
+            assert seen == told or not all_good
     assert flatten(pa.array(payloads, pa.string()), owned) == exactly
     return exactly.to_pylist()
 
@@ -224,8 +239,8 @@ def test_a_surrogate_pair_is_a_character():
 
 def test_bytes_that_are_no_utf8_are_bad_text():
     held = [b'{"a":"\xff"}', b'{"\xff":1}', b"\xff"]
-    assert flatten_exactly(held, layout("/a")).column(ERROR_CODE).to_pylist() == ["bad_text"] * 3
-    rows = flatten_by_structs(held, layout("/a"), reading(layout("/a")))
+    assert flatten_exactly(held, layout("/a"), [0]).column(ERROR_CODE).to_pylist() == ["bad_text"] * 3
+    rows = flatten_by_structs(held, layout("/a"), reading(layout("/a")), [0])
     assert rows.column(ERROR_CODE).to_pylist() == ["bad_text"] * 3
 
 
@@ -295,12 +310,14 @@ trees = st.recursive(
 documents = objects(trees) | objects(scalars) | objects(objects(scalars)) | trees | st.text(max_size=6)
 paths = st.lists(st.sampled_from(["a", "b", "c", "", "A", "a/b", "~", '"', "é"]), min_size=1, max_size=3).map(pointer)
 layouts = st.builds(
-    lambda pointers, whole: Layout(
+    lambda pointers, whole, strict: Layout(
         tuple(Owned(f"c{number}", path) for number, path in enumerate(pointers)),
         frozenset(whole),
+        frozenset(Strict(path, taken) for path, taken in strict.items() if path not in whole),
     ),
     st.lists(paths, max_size=6, unique=True) | st.just(["/a", "/b", "/c"]) | st.just(["/a/a", "/a/b", "/b"]),
     st.sets(paths, max_size=2) | st.just(set()),
+    st.dictionaries(paths, st.sampled_from([kinds.STRING, kinds.NUMBER, kinds.BOOLEAN]), max_size=3) | st.just({}),
 )
 
 
@@ -319,7 +336,10 @@ def model(payload, owned):
     except ValueError:
         return None
     columns = {column.pointer: column.name for column in owned.columns}
-    row, rescued = dict.fromkeys(columns.values()), []
+    row, rescued, taken = dict.fromkeys(columns.values()), [], dict(owned.strict)
+
+    def kind(value):
+        return kinds.NUMBER if isinstance(value, Text) else kinds.OF_TYPE[type(value)]
 
     def compact(value, level):
         if isinstance(value, Text):
@@ -351,7 +371,7 @@ def model(payload, owned):
         text = compact(value, level)
         if type(value) is str and not whole:
             text = value
-        if path in columns:
+        if path in columns and taken.get(path, kinds.EVERY) & kind(value):
             row[columns[path]] = text
         else:
             rescued.append((path, text))
@@ -391,7 +411,7 @@ def test_no_row_depends_on_another(payloads, owned):
 @given(st.lists(st.text(max_size=20) | st.binary(max_size=20), max_size=5))
 def test_nothing_escapes_whatever_comes(payloads):
     held = [payload.encode() if isinstance(payload, str) else payload for payload in payloads]
-    rows = flatten_by_structs(held, layout("/a"), reading(layout("/a"))).to_pylist()
+    rows = flatten_by_structs(held, layout("/a"), reading(layout("/a")), [0]).to_pylist()
     assert all(found[ERROR_CODE] is None or found[ERROR_CODE] in CODES for found in rows)
     assert len(rows) == len(payloads)
 
@@ -413,7 +433,7 @@ def test_a_large_batch_is_the_same_however_it_is_split():
     ]
     owned = layout("/a", "/t", "/o/p", "/u")
     whole = flatten(pa.array(payloads), owned).to_pylist()
-    assert whole == flatten_exactly(buffers(pa.array(payloads)), owned).to_pylist()
+    assert whole == flatten_exactly(buffers(pa.array(payloads)), owned, [0] * 4).to_pylist()
     cuts = [0, 1, 40, 41, 300, 500]
     assert whole == [
         found for start, end in pairwise(cuts) for found in flatten(pa.array(payloads[start:end]), owned).to_pylist()
@@ -423,7 +443,7 @@ def test_a_large_batch_is_the_same_however_it_is_split():
 def test_the_structs_are_used_where_they_fit(monkeypatch):
     seen = []
     exactly = module.flatten_exactly
-    monkeypatch.setattr(module, "flatten_exactly", lambda held, owned: seen.append(len(held)) or exactly(held, owned))
+    monkeypatch.setattr(module, "flatten_exactly", lambda held, *rest: seen.append(len(held)) or exactly(held, *rest))
     payloads = ['{"a": 1, "b": ["x"]}'] * 99 + ['{"c": 1}']
     flatten(pa.array(payloads), layout("/a", "/b"))
     assert seen == [1]
@@ -432,10 +452,51 @@ def test_the_structs_are_used_where_they_fit(monkeypatch):
 def test_paths_without_a_column_that_come_often_have_fields_too(monkeypatch):
     seen = []
     exactly = module.flatten_exactly
-    monkeypatch.setattr(module, "flatten_exactly", lambda held, owned: seen.append(len(held)) or exactly(held, owned))
+    monkeypatch.setattr(module, "flatten_exactly", lambda held, *rest: seen.append(len(held)) or exactly(held, *rest))
     payloads = [f'{{"b_c": {number}, "b": {{"c": "x"}}, "z": [{number}], "{number}": 0}}' for number in range(100)]
     flatten(pa.array(payloads), layout("/b/c"))
     payloads = [f'{{"b_c": {number}, "b": {{"c": "x"}}, "z": [{number}]}}' for number in range(100)]
     rows = flatten(pa.array(payloads), layout("/b/c"))
     assert seen == [100]
     assert rows.column(RESCUED)[7].as_py() == [("/b_c", "7"), ("/z", "[7]")]
+
+
+def test_the_kinds_of_each_column_are_told():
+    payloads = ['{"s": "1.5", "n": 1.5, "i": 7, "m": 1, "b": true, "l": [], "o": {}, "j": 1, "z": null}'] * 50
+    payloads[33] = '{"m": "1", "n": 1e5}'
+    payloads[44] = '{"m": 1.0, "l": ["x"]}'
+    owned = layout("/s", "/n", "/i", "/m", "/b", "/l", "/o", "/j", "/z", whole=["/j"])
+    _, seen = flatten_and_tell(pa.array(payloads), owned)
+    assert [kinds.named(kind) for kind in seen] == [
+        *("string", "number", "number", "number, string", "boolean", "array", "object", "json", "")
+    ]
+    assert flatten_and_tell(pa.array(payloads[:3]), owned)[1][:3] == [kinds.STRING, kinds.NUMBER, kinds.NUMBER]
+
+
+def test_a_strict_column_leaves_other_kinds_to_rescued():
+    strict = Layout(layout("/n", "/s").columns, strict=frozenset({Strict("/n", kinds.NUMBER)}))
+    payloads = ['{"n": 1, "s": "x"}', '{"n": "2", "s": "x"}', '{"n": [3]}', '{"n": {}}', '{"n": null}'] * 20
+    rows, seen = flatten_and_tell(pa.array(payloads), strict)
+    assert rows.to_pylist() == every_way(payloads, strict)
+    assert rows.column("n").to_pylist()[:5] == ["1", None, None, None, None]
+    assert rows.column(RESCUED).to_pylist()[:5] == [None, [("/n", "2")], [("/n", "[3]")], [("/n", "{}")], None]
+    assert seen == [kinds.NUMBER | kinds.STRING | kinds.ARRAY | kinds.OBJECT, kinds.STRING]
+
+
+def test_kinds_are_written_as_one_character_a_column():
+    assert kinds.read([kinds.written([1, 0, 63]), kinds.written([2, 0, 1])], 3) == [3, 0, 63]
+    assert kinds.read([], 2) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "new"),
+    [
+        (kinds.NUMBER, kinds.NUMBER, 0),
+        (kinds.NUMBER, kinds.NUMBER | kinds.STRING, kinds.STRING),
+        (0, kinds.STRING, 0),  # nothing is known yet
+        (kinds.JSON, kinds.STRING, 0),  # the contract keeps it as JSON no longer
+        (kinds.STRING, kinds.JSON, 0),
+    ],
+)
+def test_which_kinds_are_news(known, seen, new):
+    assert kinds.news(known, seen) == new

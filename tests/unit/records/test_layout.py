@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,3 +69,10 @@ def test_a_column_has_one_owner_for_ever(first, contract, candidates, limit):
     assert {each.pointer for each in drift} == set(candidates) - set(before.owners)
     assert len(added) <= max(0, limit - len(before.columns))
     assert claim(after, contract, candidates, limit)[0] == ()
+
+
+@pytest.mark.parametrize(("policy", "change"), [("freeze", "frozen"), ("reject", "rejected")])
+def test_another_policy_gives_columns_to_the_contracts_paths_alone(policy, change):
+    added, drift = claim(Layout(owned("/old")), ["/a"], ["/x", "/a", "/old"], policy=policy)
+    assert [each.pointer for each in added] == ["/a"]
+    assert drift == (Drift("column_added", "a", "/a"), Drift(change, "x", "/x"))
