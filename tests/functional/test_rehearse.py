@@ -138,3 +138,19 @@ def test_a_new_dataset_is_rehearsed_against_nothing_and_a_sample_takes_whole_mes
         rehearse(lakehouse, {**PROPOSED, "payload_columns": [], "rules": []})
     with pytest.raises(ContractError, match="did you mean"):
         rehearse(lakehouse, {**ORDERS, "payload_columns": [{**AMOUNT, "type": "itn"}], "rules": []})
+
+
+def test_no_report_tells_what_one_of_the_contracts_calls_personal_data(lakehouse: Lakehouse) -> None:
+    lakehouse.publish(ORDERS)
+    lakehouse.land(
+        TOPIC, message("m1", {"id": "k1", "amount": 1, "note": "Ada"}), message("m2", {"id": "k2", "amount": "Bob"})
+    )
+    note = {"name": "note", "type": "string", "source": "note", "pii": "mask"}
+    amount = {"name": "amount", "type": "string", "source": "amount", "pii": "drop"}
+
+    report = rehearse(lakehouse, {**ORDERS, "payload_columns": [amount, note], "rules": []})
+
+    assert (report.newly_accepted, by(report.answered)) == (1, {("cast", "amount", "int"): (1, [("m2", None)])})
+    assert [(one.column, one.rows, one.samples) for one in report.columns] == [("amount", 1, ()), ("note", 1, ())]
+    assert "Ada" not in report.model_dump_json()
+    assert "Bob" not in report.model_dump_json()

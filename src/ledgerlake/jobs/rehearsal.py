@@ -1,7 +1,7 @@
 """What a rehearsal is asked for, and what it says: documents that travel between the command and the job."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,7 +49,7 @@ class Offender(_Document):
     """A row that breaks the contract, with the value that does, cut to 200 characters."""
 
     message_id: str
-    value: str | None
+    value: str | None = None
 
 
 class Offence(_Document):
@@ -60,6 +60,10 @@ class Offence(_Document):
     rule: str | None
     records: int
     samples: tuple[Offender, ...]
+
+    def without_values(self) -> Self:
+        """The same with no value told: they are personal data."""
+        return self.model_copy(update={"samples": tuple(Offender(message_id=s.message_id) for s in self.samples)})
 
 
 class BrokenRule(_Document):

@@ -4,7 +4,7 @@ No table is written. The rows go the way they always go (first by message_id, fl
 contract, and what differs is told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -93,7 +93,7 @@ def work(context: Context, document: Document, tell: Tell = lambda _: None) -> D
 def rehearse(context: Context, request: RehearsalRequest, tell: Tell = lambda _: None) -> RehearsalReport:
     """What the proposed contract would do with the last days of RAW. Nothing is written but the report.
 
-    Raises ContractError, NothingToRehearse, ConservationError.
+    Raises ContractError, NothingToRehearse, ConservationError, NoSalt.
     """
     proposed = load(request.contract, request.topic)
     if not proposed.curated:
@@ -147,11 +147,11 @@ def _sampled(sample: int | None, rows: int) -> Column:
 
 
 def _side(context: Context, contract: Contract, window: _Window, stack: ExitStack) -> _Side:
-    """The window's rows flattened, typed and judged by one contract. Raises ConservationError."""
+    """The window's rows flattened, typed and judged by one contract. Raises ConservationError and NoSalt."""
     layout, bad = _layout(context, contract), F.col(ERROR_CODE).isNotNull()
     flat = flattened(window.kept, layout, contract.key_sources).persist(StorageLevel.DISK_ONLY)
     stack.callback(flat.unpersist)
-    cast = typed(flat.where(~bad).withColumn("batch_id", F.lit("")), contract, layout)
+    cast = typed(flat.where(~bad).withColumn("batch_id", F.lit("")), contract, layout, context.salt_of(contract))
     # Among themselves: who stands in CURATED is another question than what a contract lets in.
     rows = judged(cast, cast.limit(0)).persist(StorageLevel.DISK_ONLY)
     stack.callback(rows.unpersist)
@@ -187,7 +187,7 @@ def _report(request: RehearsalRequest, version: int, window: _Window, old: _Side
         rejected = rejected.join(old.accepted.select(MESSAGE_ID), MESSAGE_ID, "left_semi")
         answered = old.rejected.join(new.accepted.select(MESSAGE_ID), MESSAGE_ID, "left_semi")
     differs = compared(*_comparable(old, new), (MESSAGE_ID,)) if old is not None else {}
-    of_rows = counts(differs)
+    of_rows, hidden = counts(differs), _hidden(old, new)
     return RehearsalReport(
         topic=request.topic,
         contract_version=version,
@@ -199,11 +199,11 @@ def _report(request: RehearsalRequest, version: int, window: _Window, old: _Side
         before=old.ends if old is not None else None,
         after=new.ends,
         newly_rejected=of_rows["removed"] if old is not None else new.ends.rejected,
-        offences=_offences(rejected),
+        offences=_offences(rejected, hidden),
         newly_accepted=of_rows["added"],
-        answered=_offences(answered) if answered is not None else (),
+        answered=_offences(answered, hidden) if answered is not None else (),
         changed=of_rows["changed"],
-        columns=column_changes(differs),
+        columns=column_changes(differs, hidden),
         new_columns=_new_columns(old, new),
         rules=_rules(new),
     )
@@ -233,8 +233,16 @@ def _alike(old: ColumnType, new: ColumnType) -> bool:
     return old.kind == new.kind or {old.kind, new.kind} <= _NUMBERS
 
 
-def _offences(rows: DataFrame) -> tuple[Offence, ...]:
-    return tuple(Offence.model_validate(row.asDict(recursive=True)) for row in reasons(rows, SAMPLES).collect())
+def _hidden(old: _Side | None, new: _Side) -> frozenset[str]:
+    """The columns whose values no report tells: personal data by one of the contracts is so by both."""
+    sides = [side.contract for side in (old, new) if side is not None]
+    renamed = [column.name for was, column in _pairs(sides[0], new.contract) if was.pii]
+    return frozenset([*renamed, *(column.name for contract in sides for column in contract.columns if column.pii)])
+
+
+def _offences(rows: DataFrame, hidden: Collection[str]) -> tuple[Offence, ...]:
+    found = [Offence.model_validate(row.asDict(recursive=True)) for row in reasons(rows, SAMPLES).collect()]
+    return tuple(one.without_values() if one.column in hidden else one for one in found)
 
 
 def _new_columns(old: _Side | None, new: _Side) -> tuple[NewColumn, ...]:

@@ -34,6 +34,8 @@ def columns_table(changes: Sequence[ColumnChange]) -> RenderableType:
     for name in ("column", "rows", "for example", "now", "then"):
         table.add_column(name, justify="right" if name == "rows" else "left", overflow="fold")
     for change in changes[:SHOWN]:
+        if not change.samples:
+            table.add_row(change.column, f"{change.rows:,}", Text("personal data", "dim"))
         for number, sample in enumerate(change.samples):
             head = (change.column, f"{change.rows:,}") if not number else ("", "")
             values = (sample.id, sample.before, sample.after)

@@ -114,6 +114,11 @@ def test_each_difference_is_told_with_examples() -> None:
     assert ["warn", "rule", "even:", "4", "rows", "break", "it,", "e.g.", "m4;", "they", "are", "counted"] in told
 
 
+def test_of_personal_data_only_the_number_of_changed_rows_is_told() -> None:
+    told = lines(report(but(changed=4, columns=(ColumnChange(column="name", rows=4, samples=()),)), ()))
+    assert ["name", "4", "personal", "data"] in told
+
+
 def test_a_new_dataset_stands_beside_nothing() -> None:
     told = text(report(but(contract_version=0, before=None, looked_at=300_000), ()))
     assert "all 300,000 rows of RAW" in told
