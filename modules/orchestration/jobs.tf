@@ -12,7 +12,7 @@ locals {
   # The cycle's own; people and the publishing of contracts start the others.
   stages = ["curate", "standardize"]
   # Those that type rows: no other has to know what personal data is hashed with.
-  hashing = ["curate", "replay", "reprocess", "rebuild", "rehearse"]
+  hashing = ["curate", "rebuild", "rehearse", "replay", "reprocess"]
 
   # A rebuild ends with what the publishing of any contract does: its table may be new, and the gate is opened.
   publishes = [

@@ -310,8 +310,8 @@ run "the_salt_is_read_by_the_jobs_that_type_rows_and_no_others" {
     condition = toset([
       for name, policy in aws_iam_role_policy.job : name
       if contains([for s in jsondecode(policy.policy).Statement : s.Resource if s.Sid == "ReadSalt"], var.pii_salt_arn)
-    ]) == toset(["curate", "rehearse", "replay", "reprocess"])
-    error_message = "Only curate, rehearse, replay and reprocess may read the salt."
+    ]) == toset(["curate", "rebuild", "rehearse", "replay", "reprocess"])
+    error_message = "Only the jobs that type rows may read the salt."
   }
 }
 

@@ -31,7 +31,7 @@ from ledgerlake.records.paths import pointer
 from ledgerlake.state.contracts import in_force
 from ledgerlake.state.requests import Document
 from ledgerlake.tables.lake import staging
-from ledgerlake.tables.layout import owned_columns
+from ledgerlake.tables.layout import layout_of, owned_columns
 from ledgerlake.transform.compared import SAMPLE_CHARACTERS, compared
 from ledgerlake.transform.flattened import flattened
 from ledgerlake.transform.identity import MESSAGE_ID, Identity, aggregates
@@ -174,11 +174,10 @@ def _side(context: Context, contract: Contract, window: _Window, stack: ExitStac
 def _layout(context: Context, contract: Contract) -> Layout:
     """The columns that paths own, and those that the contract's paths would get."""
     table = context.lake.find("standardized", contract.table_name)
-    json_pointers = frozenset(pointer(path) for path in contract.json_paths)
-    owned = Layout(owned_columns(table) if table is not None else (), json_pointers)
+    owned = layout_of(owned_columns(table) if table is not None else (), contract)
     named = [pointer(path) for path in contract.paths]
     added, _ = claim(owned, named, named, context.settings.max_payload_columns)
-    return Layout((*owned.columns, *added), json_pointers)
+    return layout_of((*owned.columns, *added), contract)
 
 
 def _report(request: RehearsalRequest, version: int, window: _Window, old: _Side | None, new: _Side) -> RehearsalReport:
