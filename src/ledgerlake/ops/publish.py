@@ -64,6 +64,7 @@ class Publisher:
                 return Published(pending.topic, "superseded")
             admission = self.gate.get(pending.topic)
             if admission is not None and admission.contract_sha256 == upload.sha256:
+                self._put_tables_right(admission)
                 self.bucket.take_away(pending.key, upload.version_id)
                 return Published(pending.topic, "unchanged", admission.contract_version)
             try:
@@ -72,6 +73,8 @@ class Publisher:
                     return self._start_rebuild(candidate)
                 self._make_tables(candidate)
             except ContractError as error:
+                if admission is not None:
+                    self._put_tables_right(admission)
                 return self.refuse(upload, error)
             return self.put_in_force(candidate)
 
@@ -200,20 +203,26 @@ class Publisher:
         topic = candidate.topic
         failpoints.hit("publish.before_tables", topic)
         try:
-            ensure_contract(self.lake, candidate.contract, self._standing(candidate))
+            ensure_contract(self.lake, candidate.contract, self._standing(candidate.in_force, candidate.contract))
         except ValidationError as error:
             self._require_unmoved(candidate)
             message = f"the topic's tables cannot follow: {error}"
             raise ContractError([Problem("/payload_columns", message, "name that column otherwise")]) from error
         failpoints.hit("publish.after_tables", topic)
 
-    def _standing(self, candidate: Candidate) -> Standing:
-        """What the columns of the contract in force are called in the new one, and their field ids."""
-        if candidate.in_force is None or not candidate.in_force.contract.curated:
+    def _put_tables_right(self, admission: Admission) -> None:
+        """Undo what a try of another contract did to the tables before it died: no other may ever come."""
+        in_force = self._in_force(admission.topic, admission)
+        if in_force is not None:
+            ensure_contract(self.lake, in_force.contract, self._standing(in_force, in_force.contract))
+
+    def _standing(self, in_force: InForce | None, contract: Contract) -> Standing:
+        """What the columns of the contract in force are called in another one, and their field ids."""
+        if in_force is None or not in_force.contract.curated:
             return Standing()
-        old = candidate.in_force.contract
-        renamed = {was: name for name, was in renames(old, candidate.contract).items()}
-        ids = SchemaVersions.of(self.lake, candidate.topic).field_ids(candidate.in_force.version)
+        old = in_force.contract
+        renamed = {was: name for name, was in renames(old, contract).items()}
+        ids = SchemaVersions.of(self.lake, contract.table_name).field_ids(in_force.version)
         return Standing(True, {column.name: renamed.get(column.name, column.name) for column in old.columns}, ids)
 
     def _in_force(self, topic: str, admission: Admission | None) -> InForce | None:

@@ -493,6 +493,17 @@ def test_whatever_step_a_try_dies_at_another_contract_takes_its_place(bucket, pu
     assert len(numbers) == (3 if in_force else 2)
 
 
+@pytest.mark.parametrize(("again", "status"), [(version(), "unchanged"), (b"{", "failed")], ids=["same", "wrong"])
+def test_what_a_try_left_is_undone_where_no_other_contract_comes(bucket, publisher, lake, arm, again, status):
+    publisher.publish(submit(bucket, version()))
+    before = fields(lake)
+    dies(publisher, arm, submit(bucket, renaming()), "publish.after_tables")
+    assert "amount" not in fields(lake)
+    assert publisher.publish(submit(bucket, again)).status == status
+    assert fields(lake).items() >= before.items()
+    assert "total" not in fields(lake)
+
+
 def test_a_chain_of_renames_moves_each_name_on_by_one(bucket, publisher, lake, arm):
     """Also where a try of it died, and its author thought better of it and came back to it later."""
     publisher.publish(submit(bucket, version()))
