@@ -108,7 +108,7 @@ def test_a_burst_of_junk_keys_loses_no_value_and_does_not_explode(lakehouse: Lak
     heap = {"id": 2} | {f"heap {key}": key for key in range(10_000)}
     outcome = arrive(lakehouse, *spread, heap)
 
-    columns = lakehouse.lake.load("standardized", "events").schema().column_names
+    columns = lakehouse.lake.load("standardized", "events").schema().fields
     assert len(columns) == 8 + 50
     rows = lakehouse.rows("standardized", "events", where="batch_id LIKE 'events-%' AND id IS NOT NULL")
     held = [

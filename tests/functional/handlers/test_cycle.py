@@ -46,7 +46,7 @@ def call(lake, state, context, monkeypatch):
 def events(lake, state):
     """The topic `events` with a contract and STANDARDIZED and CURATED tables."""
     evolve(lake, definitions.standardized("events"))
-    columns = SimpleNamespace(table_name="events", columns=(), partition_by=())
+    columns = SimpleNamespace(table_name="events", columns=(), partition_by=(), tags=())
     evolve(lake, definitions.curated(columns))
     state.gate.put(Admission("events", True, 1, "sha", "version", curated=True))
 
