@@ -40,7 +40,7 @@ FIRST: Document = {
 }
 
 
-def column(name: str, **fields: Any) -> Change:
+def column(name: str, /, **fields: Any) -> Change:
     def change(document: Document) -> None:
         next(one for one in document["payload_columns"] if one["name"] == name).update(fields)
 
@@ -55,7 +55,7 @@ def head(**fields: Any) -> Change:
     return lambda document: document.update(fields)
 
 
-def rule(name: str, **fields: Any) -> Change:
+def rule(name: str, /, **fields: Any) -> Change:
     def change(document: Document) -> None:
         kept = [one for one in document["rules"] if one["name"] != name]
         document["rules"] = [*kept, {"name": name, **fields}] if fields else kept
