@@ -159,7 +159,8 @@ test-unit: $(READY) ## Tests without Spark and AWS
 
 # What breaks on purpose, and what puts it right again: slow enough to have a tier of its own.
 FAULTS := $(addprefix tests/functional/,crash concurrency test_conservation.py local/test_cycle_faults.py local/test_sabotage.py \
-  test_replay.py test_edited_records.py test_reprocess.py test_rebuild_for_contract.py test_full_reconciliation.py test_trace.py)
+  test_replay.py test_edited_records.py test_reprocess.py test_rebuild_for_contract.py test_contract_changes.py test_earthquake_versions.py \
+  test_full_reconciliation.py test_trace.py)
 
 .PHONY: test-functional
 test-functional: $(READY) ## Tests with Spark on a local catalogue, and moto
