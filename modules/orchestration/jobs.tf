@@ -264,7 +264,7 @@ resource "aws_iam_role_policy" "job" {
         Action   = ["secretsmanager:GetSecretValue"]
         Resource = var.pii_salt_arn
       }],
-      each.key == "rebuild" ? local.publishes : [],
+      [for statement in local.publishes : statement if each.key == "rebuild"],
       local.use_the_key,
     ) : statement if length(flatten([statement.Resource])) > 0]
   })
