@@ -189,8 +189,9 @@ class Rebuilds:
     def __init__(self):
         self.started = []
 
-    def start(self, candidate):
+    def ready(self, candidate):
         self.started.append(candidate)
+        return False
 
 
 def dropping(**fields):
