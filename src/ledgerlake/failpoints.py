@@ -37,7 +37,7 @@ class ReplyLost(TransientError):
 
 
 class Crashed(BaseException):
-    """A process's death, for tests that must outlive it: nothing but a test catches it, and no lock is released."""
+    """A process's death, for tests that must outlive it. Only a test catches it; unlike a death it frees its locks."""
 
 
 @dataclass(frozen=True)
