@@ -161,4 +161,4 @@ def test_a_run_with_an_older_token_than_the_tables_does_not_commit(lakehouse: La
     run(lakehouse)
 
     with pytest.raises(StaleBatch):
-        require_ours(lakehouse.lake.load("standardized", "events"), stale)
+        require_ours(lakehouse.lake.load("standardized", "events"), stale, 1)

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import time
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -50,14 +50,14 @@ class Contracts:
         failed_before = self._version(topic, "failed/error.json")
         said = as_metadata(uploaded_by=self.uploader, reason=reason)
         self.s3.put_object(Bucket=self.bucket, Key=pending_key(topic), Body=text, Metadata=said)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        deadline = monotonic() + seconds
+        while monotonic() < deadline:
             active = self._active(topic, text)
             if active is not None:
                 return Published(topic, active.contract_version, changed=True)
             if self._version(topic, "failed/error.json") != failed_before:
                 raise self._failure(topic)
-            time.sleep(pause)
+            sleep(pause)
         raise NoAnswer(
             f"the contract of {topic} was uploaded {seconds:.0f} s ago and is neither active nor failed; "
             "look at the logs of the publish_contract function, and of the job `rebuild` where its tables are rebuilt"

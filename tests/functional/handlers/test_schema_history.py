@@ -35,7 +35,7 @@ def run(lake, publisher, tmp_path, monkeypatch):
     """A command in this test's environment, where a pending contract is published while one waits for it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Lake, "connect", lambda _settings, _glue=None: lake)
-    monkeypatch.setattr(upload_contract.time, "sleep", lambda _seconds: publisher.publish(Pending(TOPIC)))
+    monkeypatch.setattr(upload_contract, "sleep", lambda _seconds: publisher.publish(Pending(TOPIC)))
 
     def command(*arguments):
         result = CliRunner().invoke(app, list(arguments), catch_exceptions=False, env={"COLUMNS": "300"})
