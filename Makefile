@@ -155,7 +155,7 @@ docs: $(READY) ## Write what is generated: the contract's JSON Schema and refere
 
 .PHONY: test-unit
 test-unit: $(READY) ## Tests without Spark and AWS
-	@$(PYTHON) -m pytest -q tests/unit
+	@$(PYTHON) -m pytest -q -n 2 tests/unit
 
 # What breaks on purpose, and what puts it right again: slow enough to have a tier of its own.
 FAULTS := $(addprefix tests/functional/,crash concurrency test_conservation.py local/test_cycle_faults.py local/test_sabotage.py \
