@@ -120,72 +120,55 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   }
 }
 
-# One metric over all topics, that of the worst: ledgerlake.ops.variance publishes it after each look at the ledger.
-resource "aws_cloudwatch_metric_alarm" "variance" {
-  count = var.alarms_enabled ? 1 : 0
-
-  alarm_name          = "${var.name}-variance"
-  alarm_description   = "More than ${var.variance_alarm_percent} % of a topic's messages are missing or stand twice; ops.reconciliation_log names them. docs/runbook.md: The ledger does not balance."
-  namespace           = "ledgerlake"
-  metric_name         = "VariancePercent"
-  dimensions          = { environment = var.environment }
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = var.variance_alarm_percent
-  period              = 300
-  evaluation_periods  = 1
-  statistic           = "Maximum"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_sns_topic.alerts.arn]
+# What ledgerlake counts itself, and how much of it is too much within five minutes.
+locals {
+  own_alarms = {
+    # Of all topics, the worst: ledgerlake.ops.variance publishes it after each look at the ledger.
+    variance = {
+      metric     = "VariancePercent"
+      statistic  = "Maximum"
+      above      = var.variance_alarm_percent
+      dimensions = { environment = var.environment }
+      says       = "More than ${var.variance_alarm_percent} % of a topic's messages are missing or stand twice; ops.reconciliation_log names them. docs/runbook.md: The ledger does not balance."
+    }
+    # Rows that the cycle's batches have in ops.drift_log, over all topics: ledgerlake.handlers.reconcile publishes it.
+    drift = {
+      metric     = "Drift"
+      statistic  = "Sum"
+      above      = 0
+      dimensions = { environment = var.environment }
+      says       = "A topic of ${var.name} brought what its tables did not know, or no longer brings a column; ledgerlake drift shows it. docs/runbook.md: Payloads drift."
+    }
+    refused-files = {
+      metric     = "ObjectsRefused"
+      statistic  = "Sum"
+      above      = 0
+      dimensions = { service = "${var.name}-ingest" }
+      says       = "A file in the landing bucket of ${var.name} was not ingested; ledgerlake errors names it. docs/runbook.md: A file was refused."
+    }
+    misplaced-contracts = {
+      metric     = "ContractsMisplaced"
+      statistic  = "Sum"
+      above      = 0
+      dimensions = { service = "${var.name}-publish-contract" }
+      says       = "A contract was put under schemas/ of ${var.name} where no topic's lies; the log of publish_contract names its key. docs/runbook.md: A contract failed."
+    }
+  }
 }
 
-# Rows that the cycle's batches have in ops.drift_log, over all topics: ledgerlake.handlers.reconcile publishes it.
-resource "aws_cloudwatch_metric_alarm" "drift" {
-  count = var.alarms_enabled && var.drift_alarm_enabled ? 1 : 0
+resource "aws_cloudwatch_metric_alarm" "own" {
+  for_each = { for alarm, of in local.own_alarms : alarm => of if var.alarms_enabled && (alarm != "drift" || var.drift_alarm_enabled) }
 
-  alarm_name          = "${var.name}-drift"
-  alarm_description   = "A topic of ${var.name} brought what its tables did not know, or no longer brings a column; ledgerlake drift shows it. docs/runbook.md: Payloads drift."
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.says
   namespace           = "ledgerlake"
-  metric_name         = "Drift"
-  dimensions          = { environment = var.environment }
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
   comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
+  threshold           = each.value.above
   period              = 300
   evaluation_periods  = 1
-  statistic           = "Sum"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_sns_topic.alerts.arn]
-}
-
-resource "aws_cloudwatch_metric_alarm" "refused_files" {
-  count = var.alarms_enabled ? 1 : 0
-
-  alarm_name          = "${var.name}-refused-files"
-  alarm_description   = "A file in the landing bucket of ${var.name} was not ingested; ledgerlake errors names it. docs/runbook.md: A file was refused."
-  namespace           = "ledgerlake"
-  metric_name         = "ObjectsRefused"
-  dimensions          = { service = "${var.name}-ingest" }
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  period              = 300
-  evaluation_periods  = 1
-  statistic           = "Sum"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [aws_sns_topic.alerts.arn]
-}
-
-resource "aws_cloudwatch_metric_alarm" "misplaced_contracts" {
-  count = var.alarms_enabled ? 1 : 0
-
-  alarm_name          = "${var.name}-misplaced-contracts"
-  alarm_description   = "A contract was put under schemas/ of ${var.name} where no topic's lies; the log of publish_contract names its key. docs/runbook.md: A contract failed."
-  namespace           = "ledgerlake"
-  metric_name         = "ContractsMisplaced"
-  dimensions          = { service = "${var.name}-publish-contract" }
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  period              = 300
-  evaluation_periods  = 1
-  statistic           = "Sum"
+  statistic           = each.value.statistic
   treat_missing_data  = "notBreaching"
   alarm_actions       = [aws_sns_topic.alerts.arn]
 }

@@ -58,6 +58,11 @@ run "alarms_watch_failed_cycles_and_every_dead_letter_queue" {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.dead_letters : alarm.alarm_actions == toset([aws_sns_topic.alerts.arn])])
     error_message = "Alarms go to the alerts topic."
   }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.own : alarm.alarm_actions == toset([aws_sns_topic.alerts.arn])])
+    error_message = "Alarms go to the alerts topic."
+  }
 }
 
 run "a_ledger_that_does_not_balance_raises_an_alarm_above_one_percent" {
@@ -65,10 +70,9 @@ run "a_ledger_that_does_not_balance_raises_an_alarm_above_one_percent" {
 
   assert {
     condition = alltrue([
-      aws_cloudwatch_metric_alarm.variance[0].threshold == 1,
-      aws_cloudwatch_metric_alarm.variance[0].dimensions == tomap({ environment = "ledgerlake_test" }),
-      aws_cloudwatch_metric_alarm.variance[0].metric_name == "VariancePercent",
-      aws_cloudwatch_metric_alarm.variance[0].alarm_actions == toset([aws_sns_topic.alerts.arn]),
+      aws_cloudwatch_metric_alarm.own["variance"].threshold == 1,
+      aws_cloudwatch_metric_alarm.own["variance"].dimensions == tomap({ environment = "ledgerlake_test" }),
+      aws_cloudwatch_metric_alarm.own["variance"].metric_name == "VariancePercent",
     ])
     error_message = "The environment's own variance is watched."
   }
@@ -82,7 +86,7 @@ run "the_variance_from_which_an_alarm_is_raised_can_be_chosen" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.variance[0].threshold == 0
+    condition     = aws_cloudwatch_metric_alarm.own["variance"].threshold == 0
     error_message = "variance_alarm_percent must reach the alarm."
   }
 }
@@ -100,7 +104,7 @@ run "a_refused_file_raises_an_alarm" {
   command = plan
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.refused_files[0].threshold == 0 && aws_cloudwatch_metric_alarm.refused_files[0].dimensions == tomap({ service = "ledgerlake-test-ingest" })
+    condition     = aws_cloudwatch_metric_alarm.own["refused-files"].threshold == 0 && aws_cloudwatch_metric_alarm.own["refused-files"].dimensions == tomap({ service = "ledgerlake-test-ingest" })
     error_message = "Files that this environment refused are watched."
   }
 }
@@ -109,7 +113,7 @@ run "a_misplaced_contract_raises_an_alarm" {
   command = plan
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.misplaced_contracts[0].dimensions == tomap({ service = "ledgerlake-test-publish-contract" })
+    condition     = aws_cloudwatch_metric_alarm.own["misplaced-contracts"].dimensions == tomap({ service = "ledgerlake-test-publish-contract" })
     error_message = "Contracts that this environment could not place are watched."
   }
 }
@@ -118,7 +122,7 @@ run "drift_raises_no_alarm_unless_that_is_asked_for" {
   command = plan
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.drift) == 0
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.own), "drift")
     error_message = "New fields are no alarm by default."
   }
 }
@@ -132,10 +136,9 @@ run "drift_can_raise_an_alarm" {
 
   assert {
     condition = alltrue([
-      aws_cloudwatch_metric_alarm.drift[0].threshold == 0,
-      aws_cloudwatch_metric_alarm.drift[0].dimensions == tomap({ environment = "ledgerlake_test" }),
-      aws_cloudwatch_metric_alarm.drift[0].metric_name == "Drift",
-      aws_cloudwatch_metric_alarm.drift[0].alarm_actions == toset([aws_sns_topic.alerts.arn]),
+      aws_cloudwatch_metric_alarm.own["drift"].threshold == 0,
+      aws_cloudwatch_metric_alarm.own["drift"].dimensions == tomap({ environment = "ledgerlake_test" }),
+      aws_cloudwatch_metric_alarm.own["drift"].metric_name == "Drift",
     ])
     error_message = "The environment's own drift is watched."
   }
@@ -153,10 +156,7 @@ run "alarms_can_be_left_out" {
     condition = length(concat(
       aws_cloudwatch_metric_alarm.failed_cycles,
       values(aws_cloudwatch_metric_alarm.dead_letters),
-      aws_cloudwatch_metric_alarm.variance,
-      aws_cloudwatch_metric_alarm.drift,
-      aws_cloudwatch_metric_alarm.refused_files,
-      aws_cloudwatch_metric_alarm.misplaced_contracts,
+      values(aws_cloudwatch_metric_alarm.own),
     )) == 0
     error_message = "alarms_enabled = false must leave no alarm."
   }
