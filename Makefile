@@ -159,18 +159,21 @@ docs: $(READY) ## Write what is generated: the contract's JSON Schema and refere
 test-unit: $(READY) ## Tests without Spark and AWS
 	@$(PYTHON) -m pytest -q -n 2 tests/unit
 
-# What breaks on purpose, and what puts it right again: slow enough to have a tier of its own.
+# What breaks on purpose, what puts it right again, and payloads and contracts that change: slow enough for a tier of its own.
 FAULTS := $(addprefix tests/functional/,crash concurrency test_conservation.py local/test_cycle_faults.py local/test_sabotage.py \
-  test_replay.py test_edited_records.py test_reprocess.py test_rebuild_for_contract.py test_contract_changes.py test_earthquake_versions.py \
-  test_full_reconciliation.py test_trace.py)
+  local/test_glue_jobs.py test_replay.py test_edited_records.py test_reprocess.py test_audit.py test_full_reconciliation.py test_trace.py \
+  test_drift.py test_contract_options.py test_rehearse.py test_rebuild_for_contract.py test_contract_changes.py test_earthquake_versions.py)
+# The files with the longest tests, Spark's, are begun first: no worker is left with one at the end.
+FUNCTIONAL := $(filter-out $(FAULTS),$(wildcard tests/functional/test_*.py)) tests/functional/handlers tests/functional/local
+ON_BOTH_CORES := -q -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-functional
 test-functional: $(READY) ## Tests with Spark on a local catalogue, and moto
-	@$(PYTHON) -m pytest -q -n 2 --dist loadfile tests/functional $(FAULTS:%=--ignore=%)
+	@$(PYTHON) -m pytest $(ON_BOTH_CORES) $(FUNCTIONAL) $(FAULTS:%=--ignore=%)
 
 .PHONY: test-faults
-test-faults: $(READY) ## Crash points, concurrency, random histories, repairs: nothing lost, nothing twice (part of verify-e2e)
-	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(FAULTS)
+test-faults: $(READY) ## Crash points, concurrency, random histories, repairs, changing payloads: nothing lost, nothing twice (part of verify-e2e)
+	@$(PYTHON) -m pytest $(ON_BOTH_CORES) $(FAULTS)
 
 .PHONY: test-terraform
 test-terraform: ## terraform fmt, validate and test; no account, no emulator
