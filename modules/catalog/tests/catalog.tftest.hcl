@@ -43,9 +43,10 @@ variables {
   lake_package     = { bucket = "t-artifacts", key = "lambda/lake.zip", hash = "aGFzaA==" }
 }
 
-run "every_bucket_is_private_versioned_encrypted_and_tls_only" {
+run "by_default" {
   command = plan
 
+  # Every bucket is private, versioned, encrypted and TLS-only.
   assert {
     condition     = keys(aws_s3_bucket.this) == ["artifacts", "contracts", "curated", "gold", "landing", "ops", "raw", "standardized"]
     error_message = "There is one bucket for each purpose."
@@ -97,6 +98,51 @@ run "every_bucket_is_private_versioned_encrypted_and_tls_only" {
   assert {
     condition     = alltrue([for bucket in aws_s3_bucket.this : !bucket.force_destroy])
     error_message = "A bucket with data is not to be destroyed unless asked for."
+  }
+
+  # The salt is written once and can be brought back for a month.
+  assert {
+    condition     = one(aws_secretsmanager_secret.pii_salt).name == "t-pii-salt" && one(aws_secretsmanager_secret.pii_salt).recovery_window_in_days == 30
+    error_message = "The salt must have its name, and its deletion must be one that can be taken back."
+  }
+
+  assert {
+    condition     = one(aws_secretsmanager_secret_version.pii_salt).secret_string_wo_version == 1 && one(data.aws_secretsmanager_random_password.pii_salt).password_length == 64
+    error_message = "The salt must be long, and written at the first apply only."
+  }
+
+  # State tables have their keys and their times to live.
+  assert {
+    condition = { for name, table in aws_dynamodb_table.this : name => "${table.hash_key}/${coalesce(table.range_key, "-")}" } == {
+      checkpoints        = "topic/stage"
+      locks              = "topic/-"
+      processing_enabled = "topic/-"
+      idempotency_keys   = "id/-"
+      file_registry      = "object/version"
+      circuit_breakers   = "topic/-"
+    }
+    error_message = "The state tables' keys are an agreement with ledgerlake.state."
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this["locks"].ttl[0].attribute_name == "expires_at" && aws_dynamodb_table.this["idempotency_keys"].ttl[0].attribute_name == "expiration"
+    error_message = "Locks and idempotency keys expire by themselves."
+  }
+
+  assert {
+    condition     = alltrue([for table in aws_dynamodb_table.this : table.point_in_time_recovery[0].enabled && table.billing_mode == "PAY_PER_REQUEST"])
+    error_message = "Tables are backed up and cost nothing while idle."
+  }
+
+  # Tables are made at apply for every topic.
+  assert {
+    condition     = jsondecode(aws_lambda_invocation.ensure_tables.input).topics == ["earthquakes", "events"]
+    error_message = "ensure_tables must be told of every topic."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_notification.contracts.lambda_function).filter_suffix == "/pending/schema.json"
+    error_message = "Only a pending contract starts publish_contract."
   }
 }
 
@@ -166,20 +212,6 @@ run "lifecycle_rules_backups_and_protection_are_toggles" {
   }
 }
 
-run "the_salt_is_written_once_and_can_be_brought_back_for_a_month" {
-  command = plan
-
-  assert {
-    condition     = one(aws_secretsmanager_secret.pii_salt).name == "t-pii-salt" && one(aws_secretsmanager_secret.pii_salt).recovery_window_in_days == 30
-    error_message = "The salt must have its name, and its deletion must be one that can be taken back."
-  }
-
-  assert {
-    condition     = one(aws_secretsmanager_secret_version.pii_salt).secret_string_wo_version == 1 && one(data.aws_secretsmanager_random_password.pii_salt).password_length == 64
-    error_message = "The salt must be long, and written at the first apply only."
-  }
-}
-
 run "an_environment_may_keep_no_salt" {
   command = plan
 
@@ -190,46 +222,6 @@ run "an_environment_may_keep_no_salt" {
   assert {
     condition     = length(aws_secretsmanager_secret.pii_salt) == 0 && length(aws_secretsmanager_secret_version.pii_salt) == 0 && output.pii_salt_arn == ""
     error_message = "pii_salt_enabled = false must leave none."
-  }
-}
-
-run "state_tables_have_their_keys_and_times_to_live" {
-  command = plan
-
-  assert {
-    condition = { for name, table in aws_dynamodb_table.this : name => "${table.hash_key}/${coalesce(table.range_key, "-")}" } == {
-      checkpoints        = "topic/stage"
-      locks              = "topic/-"
-      processing_enabled = "topic/-"
-      idempotency_keys   = "id/-"
-      file_registry      = "object/version"
-      circuit_breakers   = "topic/-"
-    }
-    error_message = "The state tables' keys are an agreement with ledgerlake.state."
-  }
-
-  assert {
-    condition     = aws_dynamodb_table.this["locks"].ttl[0].attribute_name == "expires_at" && aws_dynamodb_table.this["idempotency_keys"].ttl[0].attribute_name == "expiration"
-    error_message = "Locks and idempotency keys expire by themselves."
-  }
-
-  assert {
-    condition     = alltrue([for table in aws_dynamodb_table.this : table.point_in_time_recovery[0].enabled && table.billing_mode == "PAY_PER_REQUEST"])
-    error_message = "Tables are backed up and cost nothing while idle."
-  }
-}
-
-run "tables_are_made_at_apply_for_every_topic" {
-  command = plan
-
-  assert {
-    condition     = jsondecode(aws_lambda_invocation.ensure_tables.input).topics == ["earthquakes", "events"]
-    error_message = "ensure_tables must be told of every topic."
-  }
-
-  assert {
-    condition     = one(aws_s3_bucket_notification.contracts.lambda_function).filter_suffix == "/pending/schema.json"
-    error_message = "Only a pending contract starts publish_contract."
   }
 }
 

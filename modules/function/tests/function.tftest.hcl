@@ -24,9 +24,10 @@ variables {
   account         = { id = "123456789012", region = "eu-central-1", partition = "aws" }
 }
 
-run "a_role_allows_its_own_logs_and_what_it_was_given" {
+run "by_default" {
   command = plan
 
+  # A role allows its own logs and what it was given.
   assert {
     condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid] == ["WriteOwnLogs", "ForwardTheRest"]
     error_message = "The role's policy must hold the function's own logs and the given statements, and nothing else."
@@ -50,6 +51,12 @@ run "a_role_allows_its_own_logs_and_what_it_was_given" {
   assert {
     condition     = aws_lambda_function.this.kms_key_arn == null && aws_cloudwatch_log_group.this.kms_key_id == null
     error_message = "Without a key, AWS's own keys are used."
+  }
+
+  # Without asynchronous calls there is nothing to report.
+  assert {
+    condition     = length(aws_lambda_function_event_invoke_config.this) == 0
+    error_message = "Other callers see the failure themselves."
   }
 }
 
@@ -87,15 +94,6 @@ run "a_call_that_nobody_waits_for_reports_its_failure" {
   assert {
     condition     = one([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "ReportFailure"]) == var.on_failure_topic_arn
     error_message = "The role must be allowed to publish there."
-  }
-}
-
-run "without_asynchronous_calls_there_is_nothing_to_report" {
-  command = plan
-
-  assert {
-    condition     = length(aws_lambda_function_event_invoke_config.this) == 0
-    error_message = "Other callers see the failure themselves."
   }
 }
 

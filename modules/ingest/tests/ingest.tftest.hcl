@@ -38,9 +38,10 @@ variables {
   lake_package     = { bucket = "t-artifacts", key = "lambda/lake.zip", hash = "aGFzaA==" }
 }
 
-run "every_topic_has_a_queue_and_a_dead_letter_queue_kept_14_days" {
+run "by_default" {
   command = plan
 
+  # Every topic has a queue and a dead-letter queue kept 14 days.
   assert {
     condition     = { for topic, queue in aws_sqs_queue.this : topic => queue.name } == { events = "ledgerlake-test-events", earthquakes = "ledgerlake-test-earthquakes" }
     error_message = "A queue's name is the prefix and the topic."
@@ -70,11 +71,8 @@ run "every_topic_has_a_queue_and_a_dead_letter_queue_kept_14_days" {
     condition     = jsondecode(aws_sqs_queue.dlq["events"].redrive_allow_policy).sourceQueueArns == ["arn:aws:sqs:eu-central-1:123456789012:ledgerlake-test-events"]
     error_message = "Only the topic's own queue may use its dead-letter queue."
   }
-}
 
-run "queues_take_tls_only" {
-  command = plan
-
+  # Queues take TLS only.
   assert {
     condition = alltrue([
       for queue in concat(values(aws_sqs_queue.this), values(aws_sqs_queue.dlq)) :
@@ -87,6 +85,70 @@ run "queues_take_tls_only" {
   assert {
     condition     = alltrue([for queue in concat(values(aws_sqs_queue.this), values(aws_sqs_queue.dlq)) : queue.sqs_managed_sse_enabled])
     error_message = "Without a key, SQS's own keys encrypt."
+  }
+
+  # The processor reports the messages that failed.
+  assert {
+    condition = alltrue([
+      for mapping in aws_lambda_event_source_mapping.queue :
+      contains(mapping.function_response_types, "ReportBatchItemFailures") && mapping.batch_size == 500
+    ]) && length(aws_lambda_event_source_mapping.queue) == 2
+    error_message = "Each queue's mapping must report failures by message, or one bad message sends back a whole batch."
+  }
+
+  # Firehose writes to Iceberg through the transform.
+  assert {
+    condition     = one(aws_kinesis_firehose_delivery_stream.this.iceberg_configuration).catalog_arn == "arn:aws:glue:eu-central-1:123456789012:catalog"
+    error_message = "The stream commits to the account's Glue catalogue."
+  }
+
+  assert {
+    condition     = one(one(aws_kinesis_firehose_delivery_stream.this.iceberg_configuration).s3_configuration).error_output_prefix == "firehose-errors/"
+    error_message = "What Firehose cannot write lies under firehose-errors/."
+  }
+
+  assert {
+    condition     = one(one(one(aws_kinesis_firehose_delivery_stream.this.iceberg_configuration).processing_configuration).processors).type == "Lambda"
+    error_message = "The transform routes each record to its table."
+  }
+
+  assert {
+    condition = alltrue([
+      for s in jsondecode(aws_iam_role_policy.firehose.policy).Statement :
+      !contains(flatten([s.Resource]), "*") && !anytrue([for action in flatten([s.Action]) : endswith(action, ":*")])
+    ])
+    error_message = "Firehose's role names its actions and resources."
+  }
+
+  # The drainer runs every five minutes.
+  assert {
+    condition     = aws_scheduler_schedule.this["drain-dlq"].state == "ENABLED" && aws_scheduler_schedule.this["drain-dlq"].schedule_expression == "rate(5 minutes)"
+    error_message = "Dead letters are drained every five minutes."
+  }
+
+  assert {
+    condition     = aws_scheduler_schedule.this["load-firehose-errors"].state == "ENABLED" && aws_scheduler_schedule.this["load-firehose-errors"].schedule_expression == "rate(5 minutes)"
+    error_message = "Firehose's errors are loaded every five minutes."
+  }
+
+  # A breaker may stop the processor's mappings and no others.
+  assert {
+    condition = alltrue([
+      for s in local.breaker_statements : s.Condition.ArnEquals["lambda:FunctionArn"] == "arn:aws:lambda:eu-central-1:123456789012:function:ledgerlake-test-processor"
+      if contains(s.Action, "lambda:UpdateEventSourceMapping")
+    ])
+    error_message = "Mappings of other functions are not the breaker's."
+  }
+
+  assert {
+    condition     = [for s in local.breaker_statements : s.Sid if contains(flatten([s.Resource]), "*")] == ["FindMappings"]
+    error_message = "Every statement but the listing names its resource."
+  }
+
+  # What is accepted is logged where the ledger looks and nowhere else.
+  assert {
+    condition     = [for s in local.take_statements : s.Resource if s.Sid == "LogWhatWasAccepted"] == ["arn:aws:s3:::t-ops/accepted/*"]
+    error_message = "The processor writes the accept log, and nothing else, into the ops bucket."
   }
 }
 
@@ -120,45 +182,6 @@ run "just_the_tls_statement_can_be_left_out" {
   }
 }
 
-run "the_processor_reports_the_messages_that_failed" {
-  command = plan
-
-  assert {
-    condition = alltrue([
-      for mapping in aws_lambda_event_source_mapping.queue :
-      contains(mapping.function_response_types, "ReportBatchItemFailures") && mapping.batch_size == 500
-    ]) && length(aws_lambda_event_source_mapping.queue) == 2
-    error_message = "Each queue's mapping must report failures by message, or one bad message sends back a whole batch."
-  }
-}
-
-run "firehose_writes_to_iceberg_through_the_transform" {
-  command = plan
-
-  assert {
-    condition     = one(aws_kinesis_firehose_delivery_stream.this.iceberg_configuration).catalog_arn == "arn:aws:glue:eu-central-1:123456789012:catalog"
-    error_message = "The stream commits to the account's Glue catalogue."
-  }
-
-  assert {
-    condition     = one(one(aws_kinesis_firehose_delivery_stream.this.iceberg_configuration).s3_configuration).error_output_prefix == "firehose-errors/"
-    error_message = "What Firehose cannot write lies under firehose-errors/."
-  }
-
-  assert {
-    condition     = one(one(one(aws_kinesis_firehose_delivery_stream.this.iceberg_configuration).processing_configuration).processors).type == "Lambda"
-    error_message = "The transform routes each record to its table."
-  }
-
-  assert {
-    condition = alltrue([
-      for s in jsondecode(aws_iam_role_policy.firehose.policy).Statement :
-      !contains(flatten([s.Resource]), "*") && !anytrue([for action in flatten([s.Action]) : endswith(action, ":*")])
-    ])
-    error_message = "Firehose's role names its actions and resources."
-  }
-}
-
 run "the_drainer_runs_by_schedule_or_by_hand" {
   command = plan
 
@@ -177,20 +200,6 @@ run "the_drainer_runs_by_schedule_or_by_hand" {
   }
 }
 
-run "the_drainer_runs_every_five_minutes" {
-  command = plan
-
-  assert {
-    condition     = aws_scheduler_schedule.this["drain-dlq"].state == "ENABLED" && aws_scheduler_schedule.this["drain-dlq"].schedule_expression == "rate(5 minutes)"
-    error_message = "Dead letters are drained every five minutes."
-  }
-
-  assert {
-    condition     = aws_scheduler_schedule.this["load-firehose-errors"].state == "ENABLED" && aws_scheduler_schedule.this["load-firehose-errors"].schedule_expression == "rate(5 minutes)"
-    error_message = "Firehose's errors are loaded every five minutes."
-  }
-}
-
 run "topics_that_are_no_longer_taken_are_probed_every_minute" {
   command = plan
 
@@ -201,32 +210,6 @@ run "topics_that_are_no_longer_taken_are_probed_every_minute" {
   assert {
     condition     = aws_scheduler_schedule.this["probe-breakers"].state == "ENABLED" && aws_scheduler_schedule.this["probe-breakers"].schedule_expression == "rate(1 minute)"
     error_message = "Open circuit breakers are looked at every minute, whatever else is scheduled."
-  }
-}
-
-run "a_breaker_may_stop_the_processors_mappings_and_no_others" {
-  command = plan
-
-  assert {
-    condition = alltrue([
-      for s in local.breaker_statements : s.Condition.ArnEquals["lambda:FunctionArn"] == "arn:aws:lambda:eu-central-1:123456789012:function:ledgerlake-test-processor"
-      if contains(s.Action, "lambda:UpdateEventSourceMapping")
-    ])
-    error_message = "Mappings of other functions are not the breaker's."
-  }
-
-  assert {
-    condition     = [for s in local.breaker_statements : s.Sid if contains(flatten([s.Resource]), "*")] == ["FindMappings"]
-    error_message = "Every statement but the listing names its resource."
-  }
-}
-
-run "what_is_accepted_is_logged_where_the_ledger_looks_and_nowhere_else" {
-  command = plan
-
-  assert {
-    condition     = [for s in local.take_statements : s.Resource if s.Sid == "LogWhatWasAccepted"] == ["arn:aws:s3:::t-ops/accepted/*"]
-    error_message = "The processor writes the accept log, and nothing else, into the ops bucket."
   }
 }
 

@@ -48,9 +48,10 @@ variables {
   packages_dir = "tests/packages"
 }
 
-run "names_are_worked_out_from_the_prefix" {
+run "by_default" {
   command = plan
 
+  # Names are worked out from the prefix.
   assert {
     condition     = jsondecode(output.settings).buckets.raw == "ledgerlake-test-123456789012-raw"
     error_message = "A bucket's name is the prefix with hyphens, the account and the purpose."
@@ -93,11 +94,8 @@ run "names_are_worked_out_from_the_prefix" {
     condition     = toset(keys(output.dynamodb_tables)) == toset(["checkpoints", "locks", "processing_enabled", "idempotency_keys", "file_registry", "circuit_breakers"])
     error_message = "The state tables are an agreement (design 3.3)."
   }
-}
 
-run "the_settings_document_says_what_the_outputs_say" {
-  command = plan
-
+  # The settings document says what the outputs say.
   assert {
     condition     = jsondecode(output.settings).databases == output.databases && jsondecode(output.settings).dynamodb_tables == output.dynamodb_tables
     error_message = "Functions must look where Terraform has made things."
@@ -112,29 +110,20 @@ run "the_settings_document_says_what_the_outputs_say" {
     condition     = jsondecode(output.settings).bytes_per_run == 50 * pow(1024, 3)
     error_message = "gigabytes_per_run is given to the planner in bytes."
   }
-}
 
-run "the_settings_document_names_the_salt" {
-  command = plan
-
+  # The settings document names the salt.
   assert {
     condition     = jsondecode(output.settings).pii_salt_secret == "ledgerlake-test-pii-salt"
     error_message = "The salt's name must be worked out from the prefix."
   }
-}
 
-run "packages_are_kept_by_content" {
-  command = plan
-
+  # Packages are kept by content.
   assert {
     condition     = aws_s3_object.package["lake"].key == "lambda/0000000000000000/lake.zip" && aws_s3_object.package["wheel"].key == "glue/0000000000000000/ledgerlake-0.1.0-py3-none-any.whl"
     error_message = "A key holds the hash of the content, so that new code has a new key."
   }
-}
 
-run "by_default_everything_is_on" {
-  command = plan
-
+  # By default everything is on.
   assert {
     condition     = var.require_tls && var.lifecycle_rules && var.point_in_time_recovery && var.schedule_enabled && var.drain_enabled && var.alarms_enabled && var.circuit_breaker.enabled && !var.force_destroy
     error_message = "An environment that says nothing gets the safe choice."

@@ -32,9 +32,10 @@ variables {
   state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:ledgerlake-test-cycle"
 }
 
-run "alarms_watch_failed_cycles_and_every_dead_letter_queue" {
+run "by_default" {
   command = plan
 
+  # Alarms watch failed cycles and every dead-letter queue.
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.failed_cycles) == 1
     error_message = "Failed cycles must raise an alarm."
@@ -63,11 +64,8 @@ run "alarms_watch_failed_cycles_and_every_dead_letter_queue" {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.own : alarm.alarm_actions == toset([aws_sns_topic.alerts.arn])])
     error_message = "Alarms go to the alerts topic."
   }
-}
 
-run "a_ledger_that_does_not_balance_raises_an_alarm_above_one_percent" {
-  command = plan
-
+  # A ledger that does not balance raises an alarm above one percent.
   assert {
     condition = alltrue([
       aws_cloudwatch_metric_alarm.own["variance"].threshold == 1,
@@ -75,6 +73,35 @@ run "a_ledger_that_does_not_balance_raises_an_alarm_above_one_percent" {
       aws_cloudwatch_metric_alarm.own["variance"].metric_name == "VariancePercent",
     ])
     error_message = "The environment's own variance is watched."
+  }
+
+  # A refused file raises an alarm.
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.own["refused-files"].threshold == 0 && aws_cloudwatch_metric_alarm.own["refused-files"].dimensions == tomap({ service = "ledgerlake-test-ingest" })
+    error_message = "Files that this environment refused are watched."
+  }
+
+  # A misplaced contract raises an alarm.
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.own["misplaced-contracts"].dimensions == tomap({ service = "ledgerlake-test-publish-contract" })
+    error_message = "Contracts that this environment could not place are watched."
+  }
+
+  # Drift raises no alarm unless that is asked for.
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.own), "drift")
+    error_message = "New fields are no alarm by default."
+  }
+
+  # Alerts are published over TLS only.
+  assert {
+    condition     = contains([for s in jsondecode(aws_sns_topic.alerts.policy).Statement : s.Sid], "DenyInsecureTransport")
+    error_message = "The topic's policy must deny plain http."
+  }
+
+  assert {
+    condition     = aws_sns_topic.alerts.kms_master_key_id == null && length(aws_sns_topic_subscription.email) == 0
+    error_message = "No key and no subscriber by default."
   }
 }
 
@@ -97,33 +124,6 @@ run "a_variance_is_at_most_all_of_it" {
 
   variables {
     variance_alarm_percent = 100
-  }
-}
-
-run "a_refused_file_raises_an_alarm" {
-  command = plan
-
-  assert {
-    condition     = aws_cloudwatch_metric_alarm.own["refused-files"].threshold == 0 && aws_cloudwatch_metric_alarm.own["refused-files"].dimensions == tomap({ service = "ledgerlake-test-ingest" })
-    error_message = "Files that this environment refused are watched."
-  }
-}
-
-run "a_misplaced_contract_raises_an_alarm" {
-  command = plan
-
-  assert {
-    condition     = aws_cloudwatch_metric_alarm.own["misplaced-contracts"].dimensions == tomap({ service = "ledgerlake-test-publish-contract" })
-    error_message = "Contracts that this environment could not place are watched."
-  }
-}
-
-run "drift_raises_no_alarm_unless_that_is_asked_for" {
-  command = plan
-
-  assert {
-    condition     = !contains(keys(aws_cloudwatch_metric_alarm.own), "drift")
-    error_message = "New fields are no alarm by default."
   }
 }
 
@@ -159,20 +159,6 @@ run "alarms_can_be_left_out" {
       values(aws_cloudwatch_metric_alarm.own),
     )) == 0
     error_message = "alarms_enabled = false must leave no alarm."
-  }
-}
-
-run "alerts_are_published_over_tls_only" {
-  command = plan
-
-  assert {
-    condition     = contains([for s in jsondecode(aws_sns_topic.alerts.policy).Statement : s.Sid], "DenyInsecureTransport")
-    error_message = "The topic's policy must deny plain http."
-  }
-
-  assert {
-    condition     = aws_sns_topic.alerts.kms_master_key_id == null && length(aws_sns_topic_subscription.email) == 0
-    error_message = "No key and no subscriber by default."
   }
 }
 

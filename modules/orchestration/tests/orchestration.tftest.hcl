@@ -51,9 +51,10 @@ variables {
   }
 }
 
-run "a_cycle_has_the_states_of_the_design" {
+run "by_default" {
   command = plan
 
+  # A cycle has the states of the design.
   assert {
     condition = toset(keys(jsondecode(aws_sfn_state_machine.cycle.definition).States)) == toset([
       "PlanCycle", "HasWork", "NothingToDo", "RunStandardized", "CheckCuratedReady", "IsCuratedReady",
@@ -87,11 +88,8 @@ run "a_cycle_has_the_states_of_the_design" {
     ])
     error_message = "No more Glue runs at a time than max_concurrent_runs."
   }
-}
 
-run "what_helps_is_tried_again_and_nothing_else" {
-  command = plan
-
+  # What helps is tried again and nothing else.
   assert {
     condition = alltrue([
       for name in ["PlanCycle", "CheckCuratedReady", "Reconcile"] :
@@ -126,11 +124,8 @@ run "what_helps_is_tried_again_and_nothing_else" {
     ])
     error_message = "A run that fails must not end the runs beside it."
   }
-}
 
-run "jobs_run_glue_5_1_with_iceberg_and_the_wheel" {
-  command = plan
-
+  # Jobs run Glue 5.1 with Iceberg and the wheel.
   assert {
     condition     = { for name, job in aws_glue_job.this : name => job.name } == { for name in keys(var.job_files.scripts) : name => "ledgerlake-test-${name}" }
     error_message = "A job's name is the environment's and its own; each script is one."
@@ -163,11 +158,8 @@ run "jobs_run_glue_5_1_with_iceberg_and_the_wheel" {
     condition     = length(aws_glue_security_configuration.this) == 0
     error_message = "Without a key there is no security configuration."
   }
-}
 
-run "a_job_writes_only_its_own_layers" {
-  command = plan
-
+  # A job writes only its own layers.
   assert {
     condition = {
       for stage, policy in aws_iam_role_policy.job :
@@ -198,11 +190,8 @@ run "a_job_writes_only_its_own_layers" {
     ]))
     error_message = "A job's role names its resources; only metrics have none, and are bound to Glue's namespace and ours."
   }
-}
 
-run "a_rehearsal_reads_and_leaves_its_report" {
-  command = plan
-
+  # A rehearsal reads and leaves its report.
   assert {
     condition = {
       for s in jsondecode(aws_iam_role_policy.job["rehearse"].policy).Statement :
@@ -216,11 +205,8 @@ run "a_rehearsal_reads_and_leaves_its_report" {
     condition     = toset([for job, policy in aws_iam_role_policy.job : job if contains([for s in jsondecode(policy.policy).Statement : s.Sid], "AnswerRequests")]) == toset(["rehearse"])
     error_message = "The other jobs may write in OPS anyway."
   }
-}
 
-run "a_cycle_may_start_its_steps_and_jobs_and_nothing_else" {
-  command = plan
-
+  # A cycle may start its steps and jobs and nothing else.
   assert {
     condition = one([for s in jsondecode(aws_iam_role_policy.cycle.policy).Statement : s.Resource if s.Sid == "RunJobs"]) == [
       "arn:aws:glue:eu-central-1:123456789012:job/ledgerlake-test-curate",
@@ -233,11 +219,8 @@ run "a_cycle_may_start_its_steps_and_jobs_and_nothing_else" {
     condition     = one([for s in jsondecode(aws_iam_role_policy.cycle.policy).Statement : s.Resource if s.Sid == "RaiseAlerts"]) == var.alerts_topic_arn
     error_message = "The state machine may publish to the alerts topic."
   }
-}
 
-run "the_schedule_is_on_every_15_minutes" {
-  command = plan
-
+  # The schedule is on every 15 minutes.
   assert {
     condition     = one(aws_scheduler_schedule.cycle).schedule_expression == "rate(15 minutes)" && length(aws_iam_role.schedule) == 1
     error_message = "Cycles start every 15 minutes by default."
@@ -257,6 +240,44 @@ run "the_schedule_is_on_every_15_minutes" {
       && one([for s in jsondecode(one(aws_iam_role_policy.schedule).policy).Statement : s.Resource if s.Sid == "CallStartCycle"]) == module.start_cycle.arn
     )
     error_message = "The schedule calls start_cycle, and its role may call nothing else."
+  }
+
+  # Without a salt no job may read secrets.
+  assert {
+    condition     = alltrue([for policy in aws_iam_role_policy.job : !strcontains(policy.policy, "secretsmanager")])
+    error_message = "There is no secret to read."
+  }
+
+  # The ledger is checked every hour and wholly every day.
+  assert {
+    condition     = { for name, schedule in aws_scheduler_schedule.reconcile : name => schedule.schedule_expression } == { reconcile-window = "rate(1 hour)", reconcile-full = "cron(30 2 * * ? *)" }
+    error_message = "A recent window every hour, everything once a day."
+  }
+
+  assert {
+    condition     = jsondecode(aws_scheduler_schedule.reconcile["reconcile-full"].target[0].input).JobName == "ledgerlake-test-reconcile"
+    error_message = "All of it is the Glue job's."
+  }
+
+  # A reconciliation writes nothing but the books.
+  assert {
+    condition     = toset(local.jobs.reconcile.writes) == toset(["ops"])
+    error_message = "The full reconciliation reads the layers and writes to ops only."
+  }
+
+  assert {
+    condition = alltrue([
+      for job, policy in aws_iam_role_policy.job : alltrue([
+        for s in jsondecode(policy.policy).Statement : contains(s.Condition.StringEquals["cloudwatch:namespace"], "ledgerlake") == (job == "reconcile")
+        if s.Sid == "WriteMetrics"
+      ])
+    ])
+    error_message = "Of the jobs only the reconciliation tells how much is missing."
+  }
+
+  assert {
+    condition     = alltrue([for statement in local.reconcile_statements : !anytrue([for action in statement.Action : startswith(action, "s3:Put") || startswith(action, "s3:Delete")])])
+    error_message = "A windowed reconciliation only reads rows."
   }
 }
 
@@ -315,15 +336,6 @@ run "the_salt_is_read_by_the_jobs_that_type_rows_and_no_others" {
   }
 }
 
-run "without_a_salt_no_job_may_read_secrets" {
-  command = plan
-
-  assert {
-    condition     = alltrue([for policy in aws_iam_role_policy.job : !strcontains(policy.policy, "secretsmanager")])
-    error_message = "There is no secret to read."
-  }
-}
-
 run "limits_are_checked_before_aws_refuses_them" {
   command = plan
 
@@ -351,20 +363,6 @@ run "every_job_needs_its_script" {
   expect_failures = [var.job_files]
 }
 
-run "the_ledger_is_checked_every_hour_and_wholly_every_day" {
-  command = plan
-
-  assert {
-    condition     = { for name, schedule in aws_scheduler_schedule.reconcile : name => schedule.schedule_expression } == { reconcile-window = "rate(1 hour)", reconcile-full = "cron(30 2 * * ? *)" }
-    error_message = "A recent window every hour, everything once a day."
-  }
-
-  assert {
-    condition     = jsondecode(aws_scheduler_schedule.reconcile["reconcile-full"].target[0].input).JobName == "ledgerlake-test-reconcile"
-    error_message = "All of it is the Glue job's."
-  }
-}
-
 run "reconciliations_can_be_left_to_calls_by_hand" {
   command = plan
 
@@ -375,29 +373,5 @@ run "reconciliations_can_be_left_to_calls_by_hand" {
   assert {
     condition     = length(aws_scheduler_schedule.reconcile) == 0 && length(aws_iam_role.reconcile_schedule) == 0
     error_message = "Without schedules there is nothing for the scheduler to do."
-  }
-}
-
-run "a_reconciliation_writes_nothing_but_the_books" {
-  command = plan
-
-  assert {
-    condition     = toset(local.jobs.reconcile.writes) == toset(["ops"])
-    error_message = "The full reconciliation reads the layers and writes to ops only."
-  }
-
-  assert {
-    condition = alltrue([
-      for job, policy in aws_iam_role_policy.job : alltrue([
-        for s in jsondecode(policy.policy).Statement : contains(s.Condition.StringEquals["cloudwatch:namespace"], "ledgerlake") == (job == "reconcile")
-        if s.Sid == "WriteMetrics"
-      ])
-    ])
-    error_message = "Of the jobs only the reconciliation tells how much is missing."
-  }
-
-  assert {
-    condition     = alltrue([for statement in local.reconcile_statements : !anytrue([for action in statement.Action : startswith(action, "s3:Put") || startswith(action, "s3:Delete")])])
-    error_message = "A windowed reconciliation only reads rows."
   }
 }
