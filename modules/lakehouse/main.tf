@@ -143,6 +143,7 @@ module "observability" {
   environment            = var.prefix
   variance_alarm_percent = var.reconciliation.variance_alarm_percent
   drift_alarm_enabled    = var.drift_alarm_enabled
+  unattended_jobs        = [for job in ["rebuild", "reconcile"] : module.orchestration.glue_job_names[job]]
   alert_emails           = var.alert_emails
   require_tls            = var.require_tls
   kms_key_arn            = var.kms_key_arn

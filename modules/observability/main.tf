@@ -1,5 +1,7 @@
 locals {
-  alerts_arn = "arn:${var.account.partition}:sns:${var.account.region}:${var.account.id}:${var.name}-alerts"
+  alerts_arn           = "arn:${var.account.partition}:sns:${var.account.region}:${var.account.id}:${var.name}-alerts"
+  failed_jobs_rule     = "${var.name}-failed-jobs"
+  failed_jobs_rule_arn = "arn:${var.account.partition}:events:${var.account.region}:${var.account.id}:rule/${local.failed_jobs_rule}"
 }
 
 resource "aws_sns_topic" "alerts" {
@@ -19,6 +21,14 @@ resource "aws_sns_topic" "alerts" {
           Action    = "sns:Publish"
           Resource  = local.alerts_arn
           Condition = { StringEquals = { "aws:SourceAccount" = var.account.id } }
+        },
+        {
+          Sid       = "FailedJobsMayPublish"
+          Effect    = "Allow"
+          Principal = { Service = "events.amazonaws.com" }
+          Action    = "sns:Publish"
+          Resource  = local.alerts_arn
+          Condition = { ArnEquals = { "aws:SourceArn" = local.failed_jobs_rule_arn } }
         },
         {
           Sid       = "TheAccountMaySubscribeAndPublish"
@@ -80,6 +90,31 @@ resource "aws_cloudwatch_metric_alarm" "failed_cycles" {
         stat        = "Sum"
       }
     }
+  }
+}
+
+# A cycle's jobs make their cycle fail, and who starts one by hand sees how it ends. These run while nobody looks.
+resource "aws_cloudwatch_event_rule" "failed_jobs" {
+  count = var.alarms_enabled ? 1 : 0
+
+  name        = local.failed_jobs_rule
+  description = "A job of ${var.name} that nobody waits for failed or ran out of time."
+  event_pattern = jsonencode({
+    source      = ["aws.glue"]
+    detail-type = ["Glue Job State Change"]
+    detail      = { jobName = sort(tolist(var.unattended_jobs)), state = ["FAILED", "TIMEOUT"] }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "failed_jobs" {
+  count = var.alarms_enabled ? 1 : 0
+
+  rule = aws_cloudwatch_event_rule.failed_jobs[0].name
+  arn  = aws_sns_topic.alerts.arn
+
+  input_transformer {
+    input_paths    = { job = "$.detail.jobName", state = "$.detail.state", run = "$.detail.jobRunId", message = "$.detail.message" }
+    input_template = "\"Glue job <job> ended <state> (run <run>): <message>. docs/runbook.md: A job failed.\""
   }
 }
 

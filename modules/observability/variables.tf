@@ -64,6 +64,17 @@ variable "drift_alarm_enabled" {
   nullable    = false
 }
 
+variable "unattended_jobs" {
+  description = "Names of the Glue jobs that nobody waits for: an alert says when one failed or ran out of time."
+  type        = set(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.unattended_jobs) > 0
+    error_message = "A rule without a job's name would report every job of the account; name one at least."
+  }
+}
+
 variable "alert_emails" {
   description = "E-mail addresses that get the alerts; each has to confirm once."
   type        = set(string)

@@ -29,6 +29,7 @@ variables {
   topics            = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
   queue_prefix      = "ledgerlake-test-"
   environment       = "ledgerlake_test"
+  unattended_jobs   = ["ledgerlake-test-reconcile", "ledgerlake-test-rebuild"]
   state_machine_arn = "arn:aws:states:eu-central-1:123456789012:stateMachine:ledgerlake-test-cycle"
 }
 
@@ -85,6 +86,21 @@ run "by_default" {
   assert {
     condition     = aws_cloudwatch_metric_alarm.own["misplaced-contracts"].dimensions == tomap({ service = "ledgerlake-test-publish-contract" })
     error_message = "Contracts that this environment could not place are watched."
+  }
+
+  # A job that nobody waits for is reported when it fails.
+  assert {
+    condition = alltrue([
+      jsondecode(aws_cloudwatch_event_rule.failed_jobs[0].event_pattern).detail == {
+        jobName = ["ledgerlake-test-rebuild", "ledgerlake-test-reconcile"]
+        state   = ["FAILED", "TIMEOUT"]
+      },
+      aws_cloudwatch_event_target.failed_jobs[0].arn == aws_sns_topic.alerts.arn,
+      [
+        for s in jsondecode(aws_sns_topic.alerts.policy).Statement : s.Condition.ArnEquals["aws:SourceArn"] if s.Sid == "FailedJobsMayPublish"
+      ] == ["arn:aws:events:eu-central-1:123456789012:rule/${aws_cloudwatch_event_rule.failed_jobs[0].name}"],
+    ])
+    error_message = "The rule must name the jobs and be allowed to publish alerts."
   }
 
   # Drift raises no alarm unless that is asked for.
@@ -157,6 +173,8 @@ run "alarms_can_be_left_out" {
       aws_cloudwatch_metric_alarm.failed_cycles,
       values(aws_cloudwatch_metric_alarm.dead_letters),
       values(aws_cloudwatch_metric_alarm.own),
+      aws_cloudwatch_event_rule.failed_jobs,
+      aws_cloudwatch_event_target.failed_jobs,
     )) == 0
     error_message = "alarms_enabled = false must leave no alarm."
   }
@@ -172,7 +190,7 @@ run "just_the_tls_statement_can_be_left_out" {
   }
 
   assert {
-    condition     = [for s in jsondecode(aws_sns_topic.alerts.policy).Statement : s.Sid] == ["AlarmsMayPublish", "TheAccountMaySubscribeAndPublish"]
+    condition     = [for s in jsondecode(aws_sns_topic.alerts.policy).Statement : s.Sid] == ["AlarmsMayPublish", "FailedJobsMayPublish", "TheAccountMaySubscribeAndPublish"]
     error_message = "require_tls = false must leave the other statements as they are."
   }
 
@@ -184,5 +202,14 @@ run "just_the_tls_statement_can_be_left_out" {
   assert {
     condition     = aws_sns_topic_subscription.email["oncall@example.org"].protocol == "email"
     error_message = "Each address gets a subscription."
+  }
+}
+
+run "a_rule_for_no_job_would_be_one_for_all" {
+  command         = plan
+  expect_failures = [var.unattended_jobs]
+
+  variables {
+    unattended_jobs = []
   }
 }

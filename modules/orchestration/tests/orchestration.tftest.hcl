@@ -89,42 +89,6 @@ run "by_default" {
     error_message = "No more Glue runs at a time than max_concurrent_runs."
   }
 
-  # What helps is tried again and nothing else.
-  assert {
-    condition = alltrue([
-      for name in ["PlanCycle", "CheckCuratedReady", "Reconcile"] :
-      contains(flatten(jsondecode(aws_sfn_state_machine.cycle.definition).States[name].Retry[*].ErrorEquals), "TransientError")
-      && !contains(flatten(jsondecode(aws_sfn_state_machine.cycle.definition).States[name].Retry[*].ErrorEquals), "States.ALL")
-    ])
-    error_message = "A step that failed for now is tried again, one that said no is not."
-  }
-
-  assert {
-    condition = alltrue(flatten([
-      for map in ["RunStandardized", "RunCurated"] : [
-        for state in values(jsondecode(aws_sfn_state_machine.cycle.definition).States[map].ItemProcessor.States) : [
-          for error in flatten(state.Retry[*].ErrorEquals) : startswith(error, "Glue.")
-        ] if state.Type == "Task"
-      ]
-    ]))
-    error_message = "A run that began is never started again by its cycle: its dead locks would turn the failure into a skip."
-  }
-
-  assert {
-    condition     = flatten(jsondecode(aws_sfn_state_machine.cycle.definition).States.HandleError.Retry[*].ErrorEquals) == ["States.ALL"]
-    error_message = "The alert is tried again whatever SNS said."
-  }
-
-  assert {
-    condition = alltrue([
-      for map in ["RunStandardized", "RunCurated"] : alltrue([
-        for state in values(jsondecode(aws_sfn_state_machine.cycle.definition).States[map].ItemProcessor.States) :
-        one(state.Catch).ErrorEquals == ["States.ALL"] if state.Type == "Task"
-      ])
-    ])
-    error_message = "A run that fails must not end the runs beside it."
-  }
-
   # Jobs run Glue 5.1 with Iceberg and the wheel.
   assert {
     condition     = { for name, job in aws_glue_job.this : name => job.name } == { for name in keys(var.job_files.scripts) : name => "ledgerlake-test-${name}" }
@@ -278,6 +242,46 @@ run "by_default" {
   assert {
     condition     = alltrue([for statement in local.reconcile_statements : !anytrue([for action in statement.Action : startswith(action, "s3:Put") || startswith(action, "s3:Delete")])])
     error_message = "A windowed reconciliation only reads rows."
+  }
+}
+
+# A proof of docs/guarantees.md.
+run "what_helps_is_tried_again_and_nothing_else" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for name in ["PlanCycle", "CheckCuratedReady", "Reconcile"] :
+      contains(flatten(jsondecode(aws_sfn_state_machine.cycle.definition).States[name].Retry[*].ErrorEquals), "TransientError")
+      && !contains(flatten(jsondecode(aws_sfn_state_machine.cycle.definition).States[name].Retry[*].ErrorEquals), "States.ALL")
+    ])
+    error_message = "A step that failed for now is tried again, one that said no is not."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for map in ["RunStandardized", "RunCurated"] : [
+        for state in values(jsondecode(aws_sfn_state_machine.cycle.definition).States[map].ItemProcessor.States) : [
+          for error in flatten(state.Retry[*].ErrorEquals) : startswith(error, "Glue.")
+        ] if state.Type == "Task"
+      ]
+    ]))
+    error_message = "A run that began is never started again by its cycle: its dead locks would turn the failure into a skip."
+  }
+
+  assert {
+    condition     = flatten(jsondecode(aws_sfn_state_machine.cycle.definition).States.HandleError.Retry[*].ErrorEquals) == ["States.ALL"]
+    error_message = "The alert is tried again whatever SNS said."
+  }
+
+  assert {
+    condition = alltrue([
+      for map in ["RunStandardized", "RunCurated"] : alltrue([
+        for state in values(jsondecode(aws_sfn_state_machine.cycle.definition).States[map].ItemProcessor.States) :
+        one(state.Catch).ErrorEquals == ["States.ALL"] if state.Type == "Task"
+      ])
+    ])
+    error_message = "A run that fails must not end the runs beside it."
   }
 }
 

@@ -2,6 +2,7 @@
 
 import contextvars
 import itertools
+import json
 import logging
 import secrets
 import threading
@@ -9,7 +10,7 @@ import time
 from typing import Any
 
 from ministack.core.responses import error_response_json, json_response
-from ministack.services import glue
+from ministack.services import eventbridge, glue
 
 from ledgerlake.local.credentials import RoleSession
 from ledgerlake.local.glue_run import GlueRun
@@ -142,7 +143,21 @@ class GlueJobs:
             if message:
                 run["ErrorMessage"] = message
             run["JobRunState"] = ending  # last: whoever sees it sees the rest
+        _report(run)
         logger.info("job run %s of %s %s", run["Id"], run["JobName"], ending)
+
+
+def _report(run: dict[str, Any]) -> None:
+    """Tell EventBridge how a run ended, as Glue does."""
+    detail = {
+        "jobName": run["JobName"],
+        "jobRunId": run["Id"],
+        "state": run["JobRunState"],
+        "severity": "INFO" if run["JobRunState"] == "SUCCEEDED" else "ERROR",
+        "message": run.get("ErrorMessage", "Job run succeeded"),
+    }
+    event = {"Source": "aws.glue", "DetailType": "Glue Job State Change", "Detail": json.dumps(detail)}
+    eventbridge._put_events({"Entries": [event]}, allow_aws_source=True)
 
 
 def _remember(job: dict[str, Any], given: dict[str, Any]) -> None:

@@ -172,6 +172,30 @@ def test_a_job_that_exits_with_a_code_failed(glue, job):
     assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "SystemExit: two topics failed")
 
 
+def test_a_rule_hears_how_a_job_ended(cloud, glue, job):
+    events, sqs = cloud.client("events"), cloud.client("sqs")
+    url = sqs.create_queue(QueueName="ended")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["aws.glue"], "detail-type": ["Glue Job State Change"], "detail": {"state": ["FAILED"]}}
+    rule = events.put_rule(Name="ended", EventPattern=json.dumps(pattern))["RuleArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    events.put_targets(Rule="ended", Targets=[{"Id": "queue", "Arn": queue}])
+    ended(glue, "well", glue.start_job_run(JobName=job("well", "print('well')"))["JobRunId"])
+    run_id = glue.start_job_run(JobName=job("badly", "raise SystemExit('no')"))["JobRunId"]
+    ended(glue, "badly", run_id)
+    [message] = until(lambda: sqs.receive_message(QueueUrl=url).get("Messages"))
+    detail = json.loads(message["Body"])["detail"]
+    assert (detail["jobName"], detail["jobRunId"], detail["message"]) == ("badly", run_id, "SystemExit: no")
+
+
 def test_a_job_whose_role_may_not_read_its_script_fails(cloud, glue):
     script = cloud.put("scripts/unreadable.py", "print('never')")
     glue.create_job(Name="poor", Role=cloud.role("poor"), Command={"Name": "glueetl", "ScriptLocation": script})
