@@ -6,18 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from ledgerlake.contracts.formats import wrong_with_format
-from ledgerlake.contracts.model import (
-    CURATED_COLUMNS,
-    IDEMPOTENCY_KEY,
-    Attribute,
-    Path,
-    parse_path,
-    parse_source,
-    written_source,
-)
+from ledgerlake.contracts.model import CURATED_COLUMNS, IDEMPOTENCY_KEY
 from ledgerlake.contracts.partitions import Partition, parse_partition
 from ledgerlake.contracts.problems import Problem, Wrong, did_you_mean, one_of
 from ledgerlake.contracts.rules import columns_compared, columns_read, wrong_with
+from ledgerlake.contracts.sources import Attribute, Path, parse_path, parse_source, written_source
 from ledgerlake.contracts.types import ColumnType, parse_type
 from ledgerlake.records import paths
 

@@ -11,11 +11,12 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
-from ledgerlake.contracts.model import IDEMPOTENCY_KEY, Column, Contract, EnvelopeColumn, Rule, written_source
+from ledgerlake.contracts.model import IDEMPOTENCY_KEY, Column, Contract, EnvelopeColumn, Rule
 from ledgerlake.contracts.partitions import Partition
 from ledgerlake.contracts.problems import Problem, did_you_mean
 from ledgerlake.contracts.renames import renames
 from ledgerlake.contracts.rules import with_names
+from ledgerlake.contracts.sources import written_source
 from ledgerlake.contracts.types import ColumnType
 
 AnyColumn = Column | EnvelopeColumn

@@ -50,3 +50,27 @@ def did_you_mean(written: str, known: Iterable[str], otherwise: str) -> str:
     """A remedy: the nearest of the known names, or what is said otherwise when none is near."""
     near = difflib.get_close_matches(written.lower()[:100], list(known), n=1, cutoff=0.6)
     return f"did you mean `{near[0]}`?" if near else otherwise
+
+
+def require_text(value: object) -> str:
+    """The value, which has to be a text. Raises Wrong."""
+    if not isinstance(value, str):
+        raise Wrong(f"a text is needed here, not {json_kind(value)}", 'write it in quotes, e.g. "event.time"')
+    return value
+
+
+def json_kind(value: object) -> str:
+    """What JSON calls a value of this kind, with its article."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case str():
+            return "a text"
+        case int() | float():
+            return "a number"
+        case dict():
+            return "an object"
+        case _:
+            return "a list"

@@ -9,8 +9,8 @@ from pydantic_core import ErrorDetails
 
 from ledgerlake.contracts.checks import check
 from ledgerlake.contracts.document import read_document
-from ledgerlake.contracts.model import Column, Contract, EnvelopeColumn, Rebuild, Rule, json_kind
-from ledgerlake.contracts.problems import ContractError, Problem, Wrong, did_you_mean, one_of
+from ledgerlake.contracts.model import Column, Contract, EnvelopeColumn, Rebuild, Rule
+from ledgerlake.contracts.problems import ContractError, Problem, Wrong, did_you_mean, json_kind, one_of
 from ledgerlake.records import paths
 
 _PARTS: Final[dict[str, type[BaseModel]]] = {

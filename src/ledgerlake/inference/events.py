@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledgerlake.contracts.model import Path
+from ledgerlake.contracts.sources import Path
 from ledgerlake.inference import names
 from ledgerlake.inference.profile import Field
 from ledgerlake.inference.types import Typed

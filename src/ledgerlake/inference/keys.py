@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
-from ledgerlake.contracts.model import Path
+from ledgerlake.contracts.sources import Path
 from ledgerlake.inference import names
 from ledgerlake.inference.profile import Field
 from ledgerlake.inference.types import Typed

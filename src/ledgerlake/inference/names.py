@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from ledgerlake.contracts.model import Path
+from ledgerlake.contracts.sources import Path
 from ledgerlake.records import paths
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledgerlake.contracts.model import Path
+from ledgerlake.contracts.sources import Path
 from ledgerlake.records import paths
 from ledgerlake.records.casts import is_blank
 from ledgerlake.records.document import parse

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledgerlake.contracts.model import CURATED_COLUMNS, Path, written_source
+from ledgerlake.contracts.model import CURATED_COLUMNS
 from ledgerlake.contracts.partitions import Partition
+from ledgerlake.contracts.sources import Path, written_source
 from ledgerlake.inference import events, names
 from ledgerlake.inference.keys import ENOUGH, Key, key
 from ledgerlake.inference.pii import suspicion

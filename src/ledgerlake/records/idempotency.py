@@ -6,7 +6,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledgerlake.contracts.model import Attribute, Path
+from ledgerlake.contracts.sources import Attribute, Path
 from ledgerlake.records.casts import is_blank
 from ledgerlake.records.layout import Layout
 from ledgerlake.records.sources import null_where, texts

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledgerlake.contracts.model import Attribute, Column, Contract, EnvelopeColumn
+from ledgerlake.contracts.model import Column, Contract, EnvelopeColumn
+from ledgerlake.contracts.sources import Attribute
 from ledgerlake.records.flatten import RESCUED
 from ledgerlake.records.layout import Layout
 from ledgerlake.records.paths import pointer

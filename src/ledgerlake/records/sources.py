@@ -9,7 +9,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ledgerlake.contracts.model import Attribute, Column, EnvelopeColumn, Path
+from ledgerlake.contracts.model import Column, EnvelopeColumn
+from ledgerlake.contracts.sources import Attribute, Path
 from ledgerlake.records.layout import Layout
 from ledgerlake.records.paths import pointer
 

@@ -4,7 +4,8 @@ from typing import Final
 
 from pyiceberg.table import Table
 
-from ledgerlake.contracts.model import Attribute, Column, Contract, EnvelopeColumn
+from ledgerlake.contracts.model import Column, Contract, EnvelopeColumn
+from ledgerlake.contracts.sources import Attribute
 from ledgerlake.records import kinds
 from ledgerlake.records.layout import Layout, Owned, Strict
 from ledgerlake.records.paths import STANDARDIZED_COLUMNS, pointer

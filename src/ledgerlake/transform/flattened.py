@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql.types import MapType, StringType, StructField, StructType, TimestampType
 
-from ledgerlake.contracts.model import Attribute, Path
+from ledgerlake.contracts.sources import Attribute, Path
 from ledgerlake.records import kinds
 from ledgerlake.records.flatten import ERROR_CODE, ERROR_MESSAGE, RESCUED, flatten_and_tell
 from ledgerlake.records.idempotency import idempotency_keys

@@ -8,7 +8,8 @@ from typing import Final
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from ledgerlake.contracts.model import Attribute, Contract, Path
+from ledgerlake.contracts.model import Contract
+from ledgerlake.contracts.sources import Attribute, Path
 from ledgerlake.records.flatten import RESCUED
 from ledgerlake.records.layout import Layout
 from ledgerlake.records.paths import pointer, segments

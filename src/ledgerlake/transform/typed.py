@@ -9,7 +9,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from ledgerlake.contracts.model import Attribute, Contract, Rule
+from ledgerlake.contracts.model import Contract, Rule
+from ledgerlake.contracts.sources import Attribute
 from ledgerlake.records.casts import TIMESTAMP, VIOLATIONS, cast, schema
 from ledgerlake.records.flatten import RESCUED
 from ledgerlake.records.layout import Layout
