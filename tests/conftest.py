@@ -1,18 +1,12 @@
 import os
-from functools import cache
 
 import pytest
-from botocore.loaders import JSONFileLoader
 from hypothesis import settings
 
 # A busy machine is no failure. CI tries the same examples every time, so that red is a fault of the change it looks at
 # and not chance; everywhere else they are new ones.
 settings.register_profile("ledgerlake", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("ledgerlake")
-
-# boto3's session is another one in each test, and each would read the services' descriptions anew: megabytes of JSON.
-_read = cache(JSONFileLoader().load_file)
-JSONFileLoader.load_file = lambda _, path: _read(path)  # type: ignore[method-assign]
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

@@ -45,8 +45,14 @@ CACHED = (
 )
 
 
+@pytest.fixture(scope="session")
+def boto3_session():
+    """One for all tests: each new one reads the services' descriptions anew, megabytes of JSON."""
+    return boto3.Session()
+
+
 @pytest.fixture
-def aws(monkeypatch):
+def aws(boto3_session, monkeypatch):
     """moto as the AWS of this test."""
     for name, value in {
         "AWS_DEFAULT_REGION": REGION,
@@ -56,6 +62,7 @@ def aws(monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
+        monkeypatch.setattr("boto3.DEFAULT_SESSION", boto3_session)
         yield
 
 
