@@ -32,7 +32,10 @@ ICEBERG_METADATA_COLUMNS = (
 )
 """Names that Iceberg's readers add to a table's columns (org.apache.iceberg.MetadataColumns)."""
 
-RESERVED_COLUMNS = frozenset(STANDARDIZED_COLUMNS + ICEBERG_METADATA_COLUMNS)
+STANDARDIZED_PARTITION = "publish_time_day"
+"""STANDARDIZED's partition field: Iceberg allows no column of its name."""
+
+RESERVED_COLUMNS = frozenset((*STANDARDIZED_COLUMNS, STANDARDIZED_PARTITION, *ICEBERG_METADATA_COLUMNS))
 
 _NOT_IN_A_NAME = re.compile(r"[^a-z0-9_]")
 _LOWERED = str.maketrans({chr(upper): chr(upper + 32) for upper in range(ord("A"), ord("Z") + 1)})

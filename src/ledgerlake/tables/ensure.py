@@ -3,7 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ResolveError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NoSuchTableError,
+    ResolveError,
+    TableAlreadyExistsError,
+    ValidationError,
+)
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema, promote
 from pyiceberg.table import Table
@@ -82,7 +88,10 @@ def ensure_contract(lake: Lake, contract: Contract, standing: Standing | None = 
 
 
 def evolve(lake: Lake, definition: Definition, standing: Standing | None = None) -> Table:
-    """Make the table, or rename its columns, add those it lacks, widen the types that grew, and renew docs and tags."""
+    """Make the table, or rename its columns, add those it lacks, widen the types that grew, and renew docs and tags.
+
+    Raises ValidationError where Iceberg cannot follow, and TableBusy.
+    """
     _make_missing(lake, definition)
     for _ in range(ATTEMPTS):
         table = lake.load(definition.layer, definition.name)
@@ -160,6 +169,7 @@ def _put_names_right(table: Table, wanted: Sequence[NestedField], standing: Stan
     ]
     if not renamed and not left_behind:
         return False
+    _require_free(table, renamed.values())
     with table.update_schema() as update:
         for name in left_behind:
             update.delete_column(name)
@@ -198,6 +208,7 @@ def _add_and_widen(table: Table, wanted: Sequence[NestedField]) -> bool:
     changes = [column for column in wanted if _differs(known.get(column.name), column)]
     if not changes:
         return False
+    _require_free(table, [column.name for column in changes if column.name not in known])
     with table.update_schema() as update:
         for column in changes:
             if column.name not in known:
@@ -206,6 +217,17 @@ def _add_and_widen(table: Table, wanted: Sequence[NestedField]) -> bool:
             kind = column.field_type if _grown(known[column.name], column.field_type) else None
             update.update_column(column.name, field_type=kind, doc=column.doc)
     return True
+
+
+def _require_free(table: Table, names: Iterable[str]) -> None:
+    """Raise ValidationError when a new column would be called like a partition field, of older files perhaps.
+
+    Iceberg's readers refuse a table with such a pair, and a field keeps its name when its column's changes.
+    """
+    taken = {part.name for spec in table.specs().values() for part in spec.fields}
+    for name in names:
+        if name in taken:
+            raise ValidationError(f"rows of the table are partitioned by a field `{name}`, which no column can be")
 
 
 def _differs(known: NestedField | None, wanted: NestedField) -> bool:

@@ -4,10 +4,13 @@ import copy
 import json
 
 import pytest
+from pyiceberg.exceptions import ValidationError
 
 from ledgerlake.contracts import load
+from ledgerlake.records import paths
+from ledgerlake.records.layout import Owned
 from ledgerlake.tables.append import append
-from ledgerlake.tables.ensure import Standing, ensure_contract
+from ledgerlake.tables.ensure import Standing, add_payload_columns, ensure_contract
 
 OLD = {
     "table_name": "orders",
@@ -104,3 +107,21 @@ def test_a_table_that_no_contract_in_force_has_is_made_anew_unless_it_was_writte
     append(lake.load("curated", "orders"), [{"message_id": "m1"}])
     ensure_contract(lake, contract(kind={"type": "string"}), Standing())
     assert lake.load("curated", "orders").scan().to_arrow()["message_id"].to_pylist() == ["m1"]
+
+
+@pytest.mark.parametrize("columns", [{"at_day": {"type": "string"}}, {"pieces": {"name": "at_day"}}])
+def test_no_column_is_called_like_what_partitions_the_rows(lake, noted, columns):
+    """The partition field of a renamed column keeps its name, which the contract does not tell any more."""
+    names = {"at": "happened"} | {was: column["name"] for was, column in columns.items() if "name" in column}
+    renamed = {"at": {"name": "happened"}}
+    with pytest.raises(ValidationError, match="partitioned by a field `at_day`"):
+        ensure_contract(lake, contract(**renamed, **columns), standing(noted, **names))
+    assert "at_day" not in ids(lake)
+
+
+def test_a_path_is_never_given_the_name_of_what_partitions_standardized(lake, noted):
+    spec = lake.load("standardized", "orders").spec()
+    assert {part.name for part in spec.fields} <= paths.RESERVED_COLUMNS
+    for part in spec.fields:
+        add_payload_columns(lake, "orders", [Owned(paths.column_name((part.name,)), paths.pointer((part.name,)))])
+        assert f"payload_{part.name}" in lake.load("standardized", "orders").schema().column_names
