@@ -160,11 +160,11 @@ test-unit: $(READY) ## Tests without Spark and AWS
 	@$(PYTHON) -m pytest -q -n 2 tests/unit
 
 # What breaks on purpose, what puts it right again, and payloads and contracts that change: slow enough for a tier of its own.
-FAULTS := $(addprefix tests/functional/,crash concurrency test_conservation.py local/test_cycle_faults.py local/test_sabotage.py \
+FAULTS := $(addprefix tests/functional/,test_conservation.py crash concurrency local/test_cycle_faults.py local/test_sabotage.py \
   local/test_glue_jobs.py test_run.py test_cycle_of_jobs.py test_replay.py test_edited_records.py test_reprocess.py test_audit.py \
   test_full_reconciliation.py test_trace.py test_drift.py test_contract_options.py test_rehearse.py test_rebuild_for_contract.py \
   test_contract_changes.py test_earthquake_versions.py)
-# The files with the longest tests, Spark's, are begun first: no worker is left with one at the end.
+# The files with the longest tests are begun first, so that no worker is left with one at the end.
 FUNCTIONAL := $(filter-out $(FAULTS),$(wildcard tests/functional/test_*.py)) tests/functional/handlers tests/functional/local
 ON_BOTH_CORES := -q -n 2 --dist loadfile --no-loadscope-reorder
 

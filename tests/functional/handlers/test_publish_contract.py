@@ -245,6 +245,20 @@ def test_a_rename_keeps_the_field_id_and_the_partition(bucket, publisher, lake):
     assert [each.source_id for each in lake.load("curated", TOPIC).spec().fields] == [before["event_time"]]
 
 
+def test_a_column_called_like_what_partitions_the_rows_is_refused(bucket, publisher, lake):
+    publisher.publish(submit(bucket, version()))
+    moved = copy.deepcopy(FIRST) | {"partition_by": ["day(happened_at)"], "accept": ["column_renamed:happened_at"]}
+    moved["payload_columns"][0] |= {"name": "happened_at", "renamed_from": "event_time"}
+    publisher.publish(submit(bucket, json.dumps(moved).encode()))
+    before = columns(lake)
+    moved["payload_columns"].append({"name": "event_time_day", "type": "string"})
+    (problem,) = publisher.publish(submit(bucket, json.dumps(moved).encode())).problems
+    assert (problem.pointer, problem.remedy) == ("/payload_columns", "name that column otherwise")
+    assert "partitioned by a field `event_time_day`" in problem.message
+    assert columns(lake) == before
+    assert publisher.gate.get(TOPIC).contract_version == 2
+
+
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[]", b'"\\ud800"', b"null"])
 def test_what_is_no_contract_at_all_fails_too(bucket, publisher, raw):
     assert publisher.publish(submit(bucket, raw)).status == "failed"
