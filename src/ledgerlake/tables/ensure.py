@@ -13,6 +13,7 @@ from pyiceberg.exceptions import (
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema, promote
 from pyiceberg.table import Table
+from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import IcebergType, NestedField, PrimitiveType, StringType
 
 from ledgerlake import failpoints
@@ -169,7 +170,7 @@ def _put_names_right(table: Table, wanted: Sequence[NestedField], standing: Stan
     ]
     if not renamed and not left_behind:
         return False
-    _require_free(table, renamed.values())
+    _require_free(table, {name: moving[name].field_id for name in renamed.values()})
     with table.update_schema() as update:
         for name in left_behind:
             update.delete_column(name)
@@ -208,7 +209,7 @@ def _add_and_widen(table: Table, wanted: Sequence[NestedField]) -> bool:
     changes = [column for column in wanted if _differs(known.get(column.name), column)]
     if not changes:
         return False
-    _require_free(table, [column.name for column in changes if column.name not in known])
+    _require_free(table, {column.name: None for column in changes if column.name not in known})
     with table.update_schema() as update:
         for column in changes:
             if column.name not in known:
@@ -219,14 +220,16 @@ def _add_and_widen(table: Table, wanted: Sequence[NestedField]) -> bool:
     return True
 
 
-def _require_free(table: Table, names: Iterable[str]) -> None:
-    """Raise ValidationError when a new column would be called like a partition field, of older files perhaps.
+def _require_free(table: Table, names: Mapping[str, int | None]) -> None:
+    """Raise ValidationError where a column would be called like a partition field, of older files perhaps.
 
-    Iceberg's readers refuse a table with such a pair, and a field keeps its name when its column's changes.
+    `names`: the field ids of the columns that get a name, None for new ones. Iceberg's readers refuse a table with
+    such a pair, unless the field is the column itself; and a field keeps its name when its column's changes.
     """
-    taken = {part.name for spec in table.specs().values() for part in spec.fields}
-    for name in names:
-        if name in taken:
+    parts = {part.name: part for spec in table.specs().values() for part in spec.fields}
+    for name, field_id in names.items():
+        part = parts.get(name)
+        if part and not (part.source_id == field_id and part.transform == IdentityTransform()):
             raise ValidationError(f"rows of the table are partitioned by a field `{name}`, which no column can be")
 
 

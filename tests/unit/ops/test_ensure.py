@@ -109,6 +109,18 @@ def test_a_table_that_no_contract_in_force_has_is_made_anew_unless_it_was_writte
     assert lake.load("curated", "orders").scan().to_arrow()["message_id"].to_pylist() == ["m1"]
 
 
+def test_a_column_that_partitions_the_rows_itself_is_renamed_and_back(lake):
+    document = copy.deepcopy(OLD) | {"partition_by": ["pieces"]}
+    ensure_contract(lake, load(json.dumps(document), "orders"), Standing())
+    noted = ids(lake)
+    document["payload_columns"][2]["name"], document["partition_by"] = "count", ["count"]
+    ensure_contract(lake, load(json.dumps(document), "orders"), standing(noted, pieces="count"))
+    assert ids(lake)["count"] == noted["pieces"]
+    document["payload_columns"][2]["name"], document["partition_by"] = "pieces", ["pieces"]
+    ensure_contract(lake, load(json.dumps(document), "orders"), standing(noted))
+    assert ids(lake) == noted
+
+
 @pytest.mark.parametrize("columns", [{"at_day": {"type": "string"}}, {"pieces": {"name": "at_day"}}])
 def test_no_column_is_called_like_what_partitions_the_rows(lake, noted, columns):
     """The partition field of a renamed column keeps its name, which the contract does not tell any more."""
