@@ -46,6 +46,12 @@ def configuration(catalog: Mapping[str, str]) -> dict[str, str]:
         "spark.sql.ansi.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(ARROW_ROWS),
         "spark.scheduler.mode": "FAIR",
+        # A session works through hundreds of topics: what it remembers of those it is done with would fill its memory.
+        "spark.sql.maxPlanStringLength": "20000",
+        "spark.sql.ui.retainedExecutions": "20",
+        "spark.ui.retainedJobs": "100",
+        "spark.ui.retainedStages": "100",
+        "spark.ui.retainedTasks": "1000",
         # A batch is kept for one second reading only: compressing it would cost more than the bytes it saves.
         "spark.sql.inMemoryColumnarStorage.compressed": "false",
         "spark.sql.inMemoryColumnarStorage.batchSize": str(ARROW_ROWS),
