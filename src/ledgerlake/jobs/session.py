@@ -47,7 +47,6 @@ def configuration(catalog: Mapping[str, str]) -> dict[str, str]:
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(ARROW_ROWS),
         "spark.scheduler.mode": "FAIR",
         # A session works through hundreds of topics: what it remembers of those it is done with would fill its memory.
-        "spark.sql.maxPlanStringLength": "20000",
         "spark.sql.ui.retainedExecutions": "20",
         "spark.ui.retainedJobs": "100",
         "spark.ui.retainedStages": "100",

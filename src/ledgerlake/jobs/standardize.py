@@ -36,11 +36,9 @@ from ledgerlake.tables.snapshots import Entry
 from ledgerlake.transform.first_seen import count_of, first_in_columns, first_rescued
 from ledgerlake.transform.flattened import BAD_PAYLOAD, KINDS, PAYLOAD, flattened
 from ledgerlake.transform.identity import Identity, aggregates
-from ledgerlake.transform.occurrences import later_copies, within_days, without
+from ledgerlake.transform.occurrences import few, later_copies, within_days, without
 
 SAMPLE_ROWS = 200
-# So many places (about 100 bytes each) go to every worker, which spares the payloads a shuffle.
-FEW_DUPLICATES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -142,11 +140,9 @@ def _process(context: Context, checkpoint: Checkpoint, contract: Contract, versi
 def _split(batch: _Batch) -> _Split:
     """The batch in its terminal states, conserved. Raises ConservationError."""
     whole, first, last = _read_batch(batch.raw)
-    # A checkpoint, since a cached frame that reads parse_errors is computed anew when that table is written to.
-    late = _duplicates(batch, first, last).localCheckpoint()
+    late = _duplicates(batch, first, last)
     duplicates = Identity.read(late.agg(*aggregates("duplicate")).collect()[0], "duplicate")
-    places = F.broadcast(late) if duplicates.rows <= FEW_DUPLICATES else late
-    kept = without(batch.raw, places) if duplicates.rows else batch.raw
+    kept = without(batch.raw, few(late, duplicates.rows)) if duplicates.rows else batch.raw
     flat, layout, told = _flatten(batch, kept)
     rows, errors = Identity.read(flat.facts, "good"), Identity.read(flat.facts, "bad")
     parts = {"standardized": rows, "parse errors": errors, "duplicates": duplicates}

@@ -12,21 +12,36 @@ PLACE = (FILE, POSITION)
 """Where a row lies: Iceberg's name of a row within a snapshot."""
 
 MESSAGE_ID = "message_id"
+_SETTLED = "$settled"
+_FEW = 1_000_000
 
 
 def later_copies(batch: DataFrame, before: DataFrame) -> DataFrame:
     """The places of the batch's duplicates: every copy but the first of an id, and all whose id was there `before`.
 
-    `batch`: RAW's columns with _file and _pos. `before`: message_id of rows that earlier batches settled. Only ids
-    travel; a payload is looked at where an id has several copies, and then just to hash it. Columns out: _file, _pos,
-    message_id. Grain: one row each.
+    `batch`: RAW's columns with _file and _pos. `before`: message_id of rows that earlier batches settled. First the
+    ids with more than one row: most batches have none and are done; no payload is read, and `before` once. Columns
+    out: _file, _pos, message_id. Grain: one row each, computed already.
     """
     ids = batch.select(MESSAGE_ID, *PLACE)
-    settled = ids.join(before.select(MESSAGE_ID).distinct(), MESSAGE_ID, "left_semi")
-    several = ids.groupBy(MESSAGE_ID).count().where("count > 1").select(MESSAGE_ID)
-    copies = batch.join(several, MESSAGE_ID, "left_semi")
-    late = not_first(copies).join(before.select(MESSAGE_ID).distinct(), MESSAGE_ID, "left_anti")
-    return settled.select(*PLACE, MESSAGE_ID).unionByName(late.select(*PLACE, MESSAGE_ID))
+    here = ids.select(MESSAGE_ID, F.lit(False).alias(_SETTLED))
+    known = before.join(ids, MESSAGE_ID, "left_semi").select(MESSAGE_ID, F.lit(True).alias(_SETTLED))
+    rows = here.unionByName(known).groupBy(MESSAGE_ID).agg(F.count("*").alias("$rows"), F.max(_SETTLED).alias(_SETTLED))
+    # One that was settled has a row here and one from before.
+    suspects = rows.where(F.col("$rows") > 1).select(MESSAGE_ID, _SETTLED).localCheckpoint()
+    found = suspects.count()
+    if not found:
+        return ids.select(*PLACE, MESSAGE_ID).where("false")
+    suspects = few(suspects, found)
+    again = ids.join(suspects.where(F.col(_SETTLED)), MESSAGE_ID, "left_semi")
+    twins = not_first(batch.join(suspects.where(~F.col(_SETTLED)), MESSAGE_ID, "left_semi"))
+    # A checkpoint, since a cached frame that reads a table is computed anew when that table is written to.
+    return again.select(*PLACE, MESSAGE_ID).unionByName(twins.select(*PLACE, MESSAGE_ID)).localCheckpoint()
+
+
+def few(frame: DataFrame, rows: int) -> DataFrame:
+    """The frame, sent whole to every worker that joins with it when it has so few rows (about 100 bytes each)."""
+    return F.broadcast(frame) if rows <= _FEW else frame
 
 
 def not_first(rows: DataFrame, by: Sequence[str] = (MESSAGE_ID,)) -> DataFrame:
