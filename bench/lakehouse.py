@@ -1,6 +1,7 @@
 """A whole lakehouse in one folder: SQLite for the catalogue's pointers, files beside it, DynamoDB and S3 by moto."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -115,7 +116,7 @@ def spark(home: Path) -> SparkSession:
     }
     confs = configuration(catalog)
     confs |= {
-        "spark.jars": ",".join(str(jar) for jar in jars((*ICEBERG, *SQLITE))),
+        "spark.driver.extraClassPath": os.pathsep.join(str(jar) for jar in jars((*ICEBERG, *SQLITE))),
         "spark.driver.memory": "4g",
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "4",

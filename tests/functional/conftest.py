@@ -46,7 +46,7 @@ def spark(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     os.environ.update(CREDENTIALS | java)  # Java reads its environment when it starts
     scratch = tmp_path_factory.mktemp("spark")
     confs = configuration(glue_catalog(settings("any", REGION, endpoint))) | {
-        "spark.jars": ",".join(map(str, jars(ICEBERG, local))),
+        "spark.driver.extraClassPath": os.pathsep.join(map(str, jars(ICEBERG, local))),
         f"spark.sql.catalog.{CATALOG}.io-impl": "org.apache.iceberg.io.ResolvingFileIO",  # S3, or this machine's disk
         "spark.sql.shuffle.partitions": "2",
         # Of few rows a plan is made sooner than improved, and interpreted sooner than compiled.

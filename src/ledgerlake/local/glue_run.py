@@ -1,5 +1,6 @@
 """One Glue Spark run on this machine: its workspace, its Spark configuration and its process."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -151,7 +152,8 @@ class GlueRun:
         if "iceberg" in _listed(self.arguments.get("--datalake-formats", "")):
             on_class_path += [str(jar) for jar in jars(settings=self.settings)]
         if on_class_path:
-            confs["spark.jars"] = ",".join(on_class_path)
+            # Not spark.jars: those Spark copies, and loads in a slower way, for executors that are not there.
+            confs["spark.driver.extraClassPath"] = os.pathsep.join(on_class_path)
         lines = [f"{name} {value}\n" for name, value in confs.items()]
         (self.work / "spark-defaults.conf").write_text("".join(lines))
 

@@ -15,7 +15,12 @@ from lakehouse import Lakehouse
 from ledgerlake.jobs.plan import plan
 
 # What Glue tells a session by --conf, and a laptop by its size.
-INHERITED = ("spark.jars", "spark.driver.extraJavaOptions", "spark.driver.host", "spark.driver.bindAddress")
+INHERITED = (
+    "spark.driver.extraClassPath",
+    "spark.driver.extraJavaOptions",
+    "spark.driver.host",
+    "spark.driver.bindAddress",
+)
 
 
 def test_a_run_whose_machine_is_gone_while_iceberg_commits_is_done_by_the_next_cycle(
