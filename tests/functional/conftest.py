@@ -13,6 +13,7 @@ from aws import Aws
 from lakehouse import Lakehouse, settings
 from pyspark.sql import SparkSession
 
+from ledgerlake.jobs.context import PLANS_OF_FEW
 from ledgerlake.jobs.session import configuration, glue_catalog
 from ledgerlake.local.jars import ICEBERG, jars
 from ledgerlake.local.java import java_home
@@ -49,10 +50,7 @@ def spark(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "spark.driver.extraClassPath": os.pathsep.join(map(str, jars(ICEBERG, local))),
         f"spark.sql.catalog.{CATALOG}.io-impl": "org.apache.iceberg.io.ResolvingFileIO",  # S3, or this machine's disk
         "spark.sql.shuffle.partitions": "2",
-        # Of few rows a plan is made sooner than improved, and interpreted sooner than compiled.
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        **PLANS_OF_FEW,
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.driver.memory": "2g",
         "spark.ui.enabled": "false",

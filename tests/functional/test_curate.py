@@ -1,6 +1,7 @@
 """What becomes of standardized batches (design 4.3, 5)."""
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +22,11 @@ ORDERS: dict[str, Any] = {
     ],
     "rules": [{"name": "not_negative", "expression": "amount >= 0", "action": "quarantine"}],
 }
+
+
+@pytest.fixture
+def lakehouse(new_lakehouse_on_disk: Callable[[], Lakehouse]) -> Lakehouse:
+    return new_lakehouse_on_disk()
 
 
 def both(lakehouse: Lakehouse, topic: str = "orders") -> tuple[Outcome, Outcome]:

@@ -3,8 +3,11 @@
 import pytest
 from lakehouse import Lakehouse, message
 
+from ledgerlake.jobs import context
+from ledgerlake.jobs.curate import curate
 from ledgerlake.jobs.plan import plan, plan_curate
 from ledgerlake.jobs.run import RunFailed, run
+from ledgerlake.jobs.standardize import standardize
 from ledgerlake.tables.history import Result
 from ledgerlake.tables.lake import staging
 
@@ -51,3 +54,19 @@ def test_a_topic_whose_file_is_gone_fails_alone_and_goes_on_when_it_is_back(lake
     run(lakehouse.context("cycle-3"), planned.requests[0])
     run(lakehouse.context("cycle-3"), plan_curate(lakehouse.lake, lakehouse.state, "cycle-3").requests[0])
     assert lakehouse.ids("curated", "pears") == ["m1", "m2"]
+
+
+@pytest.mark.parametrize(("few", "compiled"), [(2, "false"), (1, "true")])
+def test_plans_of_few_rows_are_not_compiled(
+    lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch, few: int, compiled: str
+) -> None:
+    monkeypatch.setattr(context, "FEW_ROWS", few)
+    lakehouse.publish(contract("apples"))
+    for number in range(2):  # the second run reads one row and has one to look up
+        lakehouse.land("apples", message(f"m{number}", {"id": f"k{number}", "weight": 7}))
+        work = lakehouse.context().own_session()
+        work.spark.conf.set("spark.sql.codegen.wholeStage", "true")
+        standardize(work, "apples")
+    assert work.spark.conf.get("spark.sql.codegen.wholeStage") == compiled
+    curate(work, "apples")
+    assert lakehouse.ids("curated", "apples") == ["m0", "m1"]

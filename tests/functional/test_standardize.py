@@ -1,5 +1,6 @@
 """What becomes of a RAW batch (design 4.1, 4.2, 5)."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,11 @@ from ledgerlake.tables.history import Outcome, Result
 
 EVENTS = {"table_name": "events", "envelope_columns": [], "payload_columns": []}
 DAY = 24 * 60
+
+
+@pytest.fixture
+def lakehouse(new_lakehouse_on_disk: Callable[[], Lakehouse]) -> Lakehouse:
+    return new_lakehouse_on_disk()
 
 
 def run(lakehouse: Lakehouse) -> Outcome:

@@ -21,6 +21,7 @@ from ledgerlake.records.casts import VIOLATIONS
 from ledgerlake.records.flatten import Layout
 from ledgerlake.state.checkpoints import Checkpoint
 from ledgerlake.state.locks import Lock
+from ledgerlake.tables import snapshots
 from ledgerlake.tables.definitions import ERRORS, curated
 from ledgerlake.tables.ensure import evolve
 from ledgerlake.tables.history import Outcome
@@ -97,6 +98,7 @@ def _batch(context: Context, checkpoint: Checkpoint, contract: Contract, version
     entries = waiting(source, after, to)
     if after:
         require_whole(topic, entries)
+    context.expect(snapshots.current_rows(source) + snapshots.current_rows(_target(context, contract)))
     batch_ids = [entry.batch_id for entry in entries]
     rows = context.range("standardized", topic, 0, to)
     if after:

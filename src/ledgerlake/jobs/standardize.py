@@ -127,9 +127,10 @@ def _target(context: Context, contract: Contract) -> Table:
 def _process(context: Context, checkpoint: Checkpoint, contract: Contract, version: int, lock: Lock) -> Entry:
     topic = checkpoint.topic
     source = context.lake.load("raw", staging(topic))
-    snapshots.appended(source.metadata, checkpoint.from_snapshot_id, checkpoint.to_snapshot_id)
+    appended = snapshots.appended(source.metadata, checkpoint.from_snapshot_id, checkpoint.to_snapshot_id)
     raw = context.range("raw", staging(topic), checkpoint.from_snapshot_id, checkpoint.to_snapshot_id)
     batch = _Batch(context, checkpoint, contract, version, _target(context, contract), raw)
+    context.expect(snapshots.row_count(appended) + snapshots.current_rows(batch.target))
     split = _split(batch)
     try:
         return _commit(batch, split, lock)
