@@ -3,7 +3,9 @@
 import pytest
 from lakehouse import Lakehouse, message
 
+from ledgerlake import failpoints
 from ledgerlake.jobs import context
+from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.curate import curate
 from ledgerlake.jobs.plan import plan, plan_curate
 from ledgerlake.jobs.run import RunFailed, run
@@ -12,6 +14,7 @@ from ledgerlake.tables.history import Result
 from ledgerlake.tables.lake import staging
 
 TOPICS = ("apples", "pears")
+COMPILED = "spark.sql.codegen.wholeStage"
 
 
 def contract(topic: str) -> dict[str, object]:
@@ -56,17 +59,48 @@ def test_a_topic_whose_file_is_gone_fails_alone_and_goes_on_when_it_is_back(lake
     assert lakehouse.ids("curated", "pears") == ["m1", "m2"]
 
 
-@pytest.mark.parametrize(("few", "compiled"), [(2, "false"), (1, "true")])
-def test_plans_of_few_rows_are_not_compiled(
+@pytest.mark.parametrize(("few", "compiled"), [(3, "false"), (1, "true")])
+def test_plans_are_compiled_only_where_there_are_rows_enough(
     lakehouse: Lakehouse, monkeypatch: pytest.MonkeyPatch, few: int, compiled: str
 ) -> None:
     monkeypatch.setattr(context, "FEW_ROWS", few)
     lakehouse.publish(contract("apples"))
-    for number in range(2):  # the second run reads one row and has one to look up
+    seen = {}
+
+    def work(own: Context, topic: str) -> str:
+        conf = own.spark.conf
+        conf.set(COMPILED, "true")
+        monkeypatch.setattr(failpoints, "hit", lambda point, _topic="": seen.update({point: conf.get(COMPILED)}))
+        standardize(own, topic)
+        curate(own, topic)
+        return conf.get(COMPILED)
+
+    for number in range(2):  # the second time there is one row to read and one to look up
         lakehouse.land("apples", message(f"m{number}", {"id": f"k{number}", "weight": 7}))
-        work = lakehouse.context().own_session()
-        work.spark.conf.set("spark.sql.codegen.wholeStage", "true")
-        standardize(work, "apples")
-    assert work.spark.conf.get("spark.sql.codegen.wholeStage") == compiled
-    curate(work, "apples")
+        assert lakehouse.context().each(work, ["apples"]) == ["true"]
+    assert {seen["standardize.before_commit"], seen["curate.before_commit"]} == {compiled}
     assert lakehouse.ids("curated", "apples") == ["m0", "m1"]
+
+
+def test_each_topic_is_worked_on_in_a_session_of_its_thread(lakehouse: Lakehouse) -> None:
+    shared = lakehouse.context()
+    used = shared.each(lambda own, topic: (topic, id(own.spark)), [f"topic_{number}" for number in range(9)])
+    assert [topic for topic, _ in used] == [f"topic_{number}" for number in range(9)]
+    sessions = {session for _, session in used}
+    assert 1 <= len(sessions) <= shared.settings.parallel_topics
+    assert id(shared.spark) not in sessions
+
+
+def test_a_session_plans_as_before_after_a_topic_with_few_rows(lakehouse: Lakehouse) -> None:
+    def fail(own: Context) -> None:
+        with own.expecting(1):
+            assert own.spark.conf.get(COMPILED) == "false"
+            raise ZeroDivisionError
+
+    def work(own: Context, _topic: str) -> str:
+        own.spark.conf.set(COMPILED, "true")
+        with pytest.raises(ZeroDivisionError):
+            fail(own)
+        return own.spark.conf.get(COMPILED)
+
+    assert lakehouse.context().each(work, ["apples"]) == ["true"]

@@ -1,7 +1,11 @@
 """What a job works with."""
 
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -15,6 +19,8 @@ from ledgerlake.state.salt import Salt
 from ledgerlake.state.store import State
 from ledgerlake.tables.definitions import Layer
 from ledgerlake.tables.lake import Lake
+
+T = TypeVar("T")
 
 FEW_ROWS: Final = 100_000
 # Of few rows a plan is made sooner than improved, and interpreted sooner than compiled: a quarter less time of a topic.
@@ -44,20 +50,37 @@ class Context:
         """The environment's settings."""
         return self.lake.settings
 
-    def own_session(self) -> "Context":
-        """The same context with a session of its own, so that topics worked on side by side do not meet.
+    def each(self, work: Callable[["Context", str], T], topics: Iterable[str]) -> list[T]:
+        """Do the work for each topic, several at a time, each thread in a session of its own, so that they do not meet.
 
-        It becomes the calling thread's active session: Iceberg's reader looks catalogues up in that one.
+        A session for each topic would keep what its catalogue opened (clients, their connections) until the run ends.
         """
+        own = threading.local()
+
+        def begin() -> None:
+            own.context = self._own_session()
+
+        with ThreadPoolExecutor(self.settings.parallel_topics, thread_name_prefix="topic", initializer=begin) as pool:
+            return list(pool.map(lambda topic: work(own.context, topic), topics))
+
+    def _own_session(self) -> "Context":
+        """It becomes the calling thread's active session: Iceberg's reader looks catalogues up in that one."""
         session = self.spark.newSession()
         session._jvm.SparkSession.setActiveSession(session._jsparkSession)  # type: ignore[union-attr]  # noqa: SLF001
         return replace(self, spark=session)
 
-    def expect(self, rows: int) -> None:
-        """Have this session, which is one topic's, plan for at most so many rows in all that it reads."""
-        if rows <= FEW_ROWS:
-            for name, value in PLANS_OF_FEW.items():
-                self.spark.conf.set(name, value)
+    @contextmanager
+    def expecting(self, rows: int) -> Iterator[None]:
+        """Have the session plan for at most so many rows in all that it reads."""
+        plans, conf = PLANS_OF_FEW if rows <= FEW_ROWS else {}, self.spark.conf
+        before = {name: str(conf.get(name)) for name in plans}
+        for name, value in plans.items():
+            conf.set(name, value)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                conf.set(name, value)
 
     def table(self, layer: Layer, name: str) -> DataFrame:
         """A table's rows as of now."""

@@ -83,7 +83,7 @@ def curate(context: Context, topic: str) -> Outcome:
         "curate",
         pin_curate,
         lambda: _target(context, contract),
-        lambda pinned, lock: _process(_batch(context, pinned, contract, admission.contract_version), lock),
+        lambda pinned, lock: _process(context, pinned, contract, admission.contract_version, lock),
     )
 
 
@@ -91,14 +91,12 @@ def _target(context: Context, contract: Contract) -> Table:
     return context.lake.find("curated", contract.table_name) or evolve(context.lake, curated(contract))
 
 
-def _batch(context: Context, checkpoint: Checkpoint, contract: Contract, version: int) -> Batch:
+def _batch(context: Context, source: Table, checkpoint: Checkpoint, contract: Contract, version: int) -> Batch:
     topic = checkpoint.topic
-    source = context.lake.load("standardized", topic)
     after, to = checkpoint.from_snapshot_id, checkpoint.to_snapshot_id
     entries = waiting(source, after, to)
     if after:
         require_whole(topic, entries)
-    context.expect(snapshots.current_rows(source) + snapshots.current_rows(_target(context, contract)))
     batch_ids = [entry.batch_id for entry in entries]
     rows = context.range("standardized", topic, 0, to)
     if after:
@@ -122,15 +120,17 @@ def require_whole(topic: str, entries: Sequence[Entry]) -> None:
         )
 
 
-def _process(batch: Batch, lock: Lock) -> Entry:
-    require_ours(_target(batch.context, batch.contract), lock, batch.contract_version)
-    current = batch.context.table("curated", batch.topic)
-    rows = batch.judged(current).persist(StorageLevel.DISK_ONLY)
-    try:
-        parts, warned = parts_of(batch, rows)
-        return _commit(batch, rows, parts, warned, lock)
-    finally:
-        rows.unpersist()
+def _process(context: Context, checkpoint: Checkpoint, contract: Contract, version: int, lock: Lock) -> Entry:
+    source, target = context.lake.load("standardized", checkpoint.topic), _target(context, contract)
+    batch = _batch(context, source, checkpoint, contract, version)
+    require_ours(target, lock, version)
+    with context.expecting(snapshots.current_rows(source) + snapshots.current_rows(target)):
+        rows = batch.judged(context.table("curated", batch.topic)).persist(StorageLevel.DISK_ONLY)
+        try:
+            parts, warned = parts_of(batch, rows)
+            return _commit(batch, rows, parts, warned, lock)
+        finally:
+            rows.unpersist()
 
 
 def parts_of(batch: Batch, rows: DataFrame) -> tuple[dict[Verdict, Identity], int]:

@@ -6,7 +6,6 @@ that jobs may commit meanwhile. What it finds goes to ops.reconciliation_finding
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -147,12 +146,11 @@ def reconcile_all(
     until = now - timedelta(minutes=context.settings.reconciliation.in_flight_minutes)
     log = arrivals(context, until - ACCEPTED, until)
 
-    def check(topic: str) -> list[Total]:
+    def check(own: Context, topic: str) -> list[Total]:
         tell(f"checking {topic}")
-        return _check(context.own_session(), topic, log.get(topic), run_id, now)
+        return _check(own, topic, log.get(topic), run_id, now)
 
-    with ThreadPoolExecutor(context.settings.parallel_topics, thread_name_prefix="topic") as pool:
-        totals = [total for of_topic in pool.map(check, chosen) for total in of_topic]
+    totals = [total for of_topic in context.each(check, chosen) for total in of_topic]
     ledger.record(context.lake, run_id, totals, now)
     return totals
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from ledgerlake.errors import TerminalError
@@ -44,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(context: Context, request: Request) -> list[Outcome]:
     """Work through the request's topics and record what became of each. Raises RunFailed when one failed."""
-    with ThreadPoolExecutor(max_workers=context.settings.parallel_topics, thread_name_prefix="topic") as pool:
-        outcomes = list(pool.map(lambda topic: _work_on(context, request.stage, topic), request.topics))
+    outcomes = context.each(lambda own, topic: _work_on(own, request.stage, topic), request.topics)
     history.record(context.lake, outcomes)
     if failed := [outcome for outcome in outcomes if outcome.failed]:
         raise RunFailed(failed, len(outcomes))
@@ -56,7 +54,7 @@ def _work_on(context: Context, stage: Stage, topic: str) -> Outcome:
     """One topic, to its outcome: whatever goes wrong with it is its own."""
     started = datetime.now(UTC)
     try:
-        outcome = STAGES[stage](context.own_session(), topic)
+        outcome = STAGES[stage](context, topic)
     except LockHeld as held:
         outcome = _ended(context, stage, topic, started, Result.SKIPPED_LOCKED, str(held))
     except Exception as error:  # the topics beside it must go on; the run ends red

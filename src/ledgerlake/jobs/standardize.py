@@ -130,12 +130,12 @@ def _process(context: Context, checkpoint: Checkpoint, contract: Contract, versi
     appended = snapshots.appended(source.metadata, checkpoint.from_snapshot_id, checkpoint.to_snapshot_id)
     raw = context.range("raw", staging(topic), checkpoint.from_snapshot_id, checkpoint.to_snapshot_id)
     batch = _Batch(context, checkpoint, contract, version, _target(context, contract), raw)
-    context.expect(snapshots.row_count(appended) + snapshots.current_rows(batch.target))
-    split = _split(batch)
-    try:
-        return _commit(batch, split, lock)
-    finally:
-        split.flat.unpersist()
+    with context.expecting(snapshots.row_count(appended) + snapshots.current_rows(batch.target)):
+        split = _split(batch)
+        try:
+            return _commit(batch, split, lock)
+        finally:
+            split.flat.unpersist()
 
 
 def _split(batch: _Batch) -> _Split:
