@@ -46,6 +46,8 @@ def configuration(catalog: Mapping[str, str]) -> dict[str, str]:
         "spark.sql.ansi.enabled": "false",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(ARROW_ROWS),
         "spark.scheduler.mode": "FAIR",
+        # A hash table takes a page at least, 64 MiB by default: tens of them, of a few rows each, stand at a time.
+        "spark.buffer.pageSize": "2m",
         # A session works through hundreds of topics: what it remembers of those it is done with would fill its memory.
         "spark.sql.ui.retainedExecutions": "20",
         "spark.ui.retainedJobs": "100",
