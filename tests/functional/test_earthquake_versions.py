@@ -13,6 +13,7 @@ from lakehouse import Lakehouse, message
 
 from ledgerlake.jobs.curate import curate
 from ledgerlake.jobs.rebuild_for_contract import publish
+from ledgerlake.jobs.session import read_at
 from ledgerlake.jobs.standardize import standardize
 from ledgerlake.ops import ledger
 from ledgerlake.ops.candidates import Pending
@@ -103,7 +104,7 @@ def work(house: Lakehouse, document: Document, records: Any) -> tuple[int, list[
 def at(house: Lakehouse, snapshot_id: int) -> Any:
     """CURATED as it was, and its rows as texts."""
     name = house.lake.spark_name("curated", TOPIC)
-    rows = house.spark.newSession().read.format("iceberg").option("snapshot-id", snapshot_id).load(name)
+    rows = read_at(house.spark.newSession(), name, snapshot_id)
     return rows, sorted(map(str, rows.collect()))
 
 

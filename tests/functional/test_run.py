@@ -2,6 +2,7 @@
 
 import pytest
 from lakehouse import Lakehouse, message
+from py4j.protocol import Py4JJavaError
 
 from ledgerlake import failpoints
 from ledgerlake.jobs import context
@@ -11,7 +12,7 @@ from ledgerlake.jobs.plan import plan, plan_curate
 from ledgerlake.jobs.run import RunFailed, run
 from ledgerlake.jobs.standardize import standardize
 from ledgerlake.tables.history import Result
-from ledgerlake.tables.lake import staging
+from ledgerlake.tables.lake import CATALOG, staging
 
 TOPICS = ("apples", "pears")
 COMPILED = "spark.sql.codegen.wholeStage"
@@ -57,6 +58,17 @@ def test_a_topic_whose_file_is_gone_fails_alone_and_goes_on_when_it_is_back(lake
     run(lakehouse.context("cycle-3"), planned.requests[0])
     run(lakehouse.context("cycle-3"), plan_curate(lakehouse.lake, lakehouse.state, "cycle-3").requests[0])
     assert lakehouse.ids("curated", "pears") == ["m1", "m2"]
+
+
+def test_a_catalogue_that_does_not_answer_is_not_taken_for_a_missing_table(lakehouse: Lakehouse) -> None:
+    lakehouse.publish(contract("apples"))
+    lakehouse.land("apples", message("m1", {"id": "k1", "weight": 7}))
+    cut_off = lakehouse.context()
+    cut_off.spark.conf.set(f"spark.sql.catalog.{CATALOG}.glue.endpoint", "http://127.0.0.1:1")
+    with pytest.raises(Py4JJavaError, match=r"127\.0\.0\.1:1 "):
+        standardize(cut_off, "apples")
+    standardize(lakehouse.context(), "apples")
+    assert lakehouse.ids("standardized", "apples") == ["m1"]
 
 
 @pytest.mark.parametrize(("few", "compiled"), [(3, "false"), (1, "true")])

@@ -58,16 +58,10 @@ class Context:
         own = threading.local()
 
         def begin() -> None:
-            own.context = self._own_session()
+            own.context = replace(self, spark=self.spark.newSession())
 
         with ThreadPoolExecutor(self.settings.parallel_topics, thread_name_prefix="topic", initializer=begin) as pool:
             return list(pool.map(lambda topic: work(own.context, topic), topics))
-
-    def _own_session(self) -> "Context":
-        """It becomes the calling thread's active session: Iceberg's reader looks catalogues up in that one."""
-        session = self.spark.newSession()
-        session._jvm.SparkSession.setActiveSession(session._jsparkSession)  # type: ignore[union-attr]  # noqa: SLF001
-        return replace(self, spark=session)
 
     @contextmanager
     def expecting(self, rows: int) -> Iterator[None]:

@@ -19,6 +19,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from ledgerlake.jobs.arrival import Arrived, arrivals, lost
 from ledgerlake.jobs.context import Context
 from ledgerlake.jobs.entry import Tell, serve
+from ledgerlake.jobs.session import read_at
 from ledgerlake.ops import ledger, variance
 from ledgerlake.ops.ledger import ARRIVAL, CURATE, STANDARDIZE, batches_after
 from ledgerlake.ops.window import Committed
@@ -116,8 +117,8 @@ class _Topic:
         current = table.current_snapshot()
         if current is None:
             return None
-        reader = self.context.spark.read.format("iceberg").option("snapshot-id", snapshot_id or current.snapshot_id)
-        return reader.load(self.context.lake.spark_name(layer, table.name()[-1]))
+        name = self.context.lake.spark_name(layer, table.name()[-1])
+        return read_at(self.context.spark, name, snapshot_id or current.snapshot_id)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
